@@ -1,0 +1,166 @@
+"""One request, one decision, remembered on the HttpRequest as ``request.allowlist``."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from django.core.exceptions import SuspiciousOperation
+from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from rest_framework.request import Request
+
+from .lookup import Found, Row, find
+from .models import REPORT, APIKey
+from .policy.decision import REFUSALS, Decision, Reason, Rule, Source, decide
+from .policy.tokens import Token, looks_secret
+from .signals import request_refused
+from .sources import Presented, read_key, read_source
+
+logger = logging.getLogger("allowlist")
+
+USED_AGAIN = timedelta(minutes=1)
+"""How often a key's ``last_used_at`` is written at most."""
+
+
+class Access:
+    """What was decided of one request; the view finds it as ``request.allowlist``."""
+
+    def __init__(
+        self, decision: Decision, source: Source, row: Row | None = None, in_path: str | None = None
+    ) -> None:
+        self.decision = decision
+        self.source = source
+        self.in_path = in_path
+        self.counted = False
+        """Whether the view's throttles were asked about the refusal."""
+        self._row = row
+        self._told = False
+
+    @cached_property
+    def key(self) -> APIKey | None:
+        """Return the key, an object of this request's own; None where none was found."""
+        return None if self._row is None else self._row.to_key()
+
+    @property
+    def served(self) -> bool:
+        """Return whether the request is let in, be it only to report it."""
+        return self.decision.allowed or self.reported
+
+    @property
+    def reported(self) -> bool:
+        """Return whether the lists refuse the request and the key asks to serve it all the same."""
+        reason, row = self.decision.reason, self._row
+        by_list = reason is not None and reason.rule in (Rule.DOMAIN, Rule.IP)
+        return by_list and row is not None and row["enforcement"] == REPORT
+
+    def tell(self, sender: type, request: HttpRequest) -> None:
+        """Tell the log and the signal's receivers of a refusal, once."""
+        if self._told or self.decision.allowed:
+            return
+        self._told = True
+        reason, page = self.decision.reason, self.source.page
+        verb = "Reported" if self.reported else "Refused"
+        key_id = None if self._row is None else self._row["id"]
+        logger.info("%s key %s: %s (origin %s).", verb, key_id, reason, page)
+        answers = request_refused.send_robust(
+            sender, request=request, key=self.key, decision=self.decision, reason=reason, source=self.source
+        )
+        for receiver, error in answers:
+            if isinstance(error, Exception):
+                logger.error("%r failed to hear of a refusal.", receiver, exc_info=error)
+
+
+def access_of(request: Request, view: Any) -> Access:
+    """Return what is decided of ``request``; decide it if this is the first to ask.
+
+    Never raises for what a client sends, SuspiciousOperation apart (Django answers it with 400); an
+    error while deciding is a refusal with the reason ``undecided``.
+    """
+    http_request: HttpRequest = getattr(request, "_request", request)
+    in_path = _key_in_path(view)
+    known = getattr(http_request, "allowlist", None)
+    if isinstance(known, Access) and known.in_path == in_path:
+        return known
+    access = _decide(http_request, in_path)
+    http_request.allowlist = access  # type: ignore[attr-defined]
+    return access
+
+
+def _key_in_path(view: Any) -> str | None:
+    name = getattr(view, "allowlist_key_kwarg", None)
+    value = getattr(view, "kwargs", {}).get(name) if name else None
+    return None if value is None else str(value)
+
+
+def _decide(request: HttpRequest, in_path: str | None) -> Access:
+    source = read_source(request)
+    try:
+        decision, row = _decision(source, read_key(request, in_path))
+    except SuspiciousOperation:
+        raise
+    except Exception:
+        logger.exception("A request could not be decided, so it is refused.")
+        decision, row = REFUSALS[Reason.UNDECIDED], None
+    access = Access(decision, source, row, in_path)
+    if row is not None and access.served:
+        _note_use(row, timezone.now())
+    return access
+
+
+def _decision(source: Source, presented: Presented | None) -> tuple[Decision, Row | None]:
+    if presented is None:
+        return REFUSALS[Reason.KEY_MISSING], None
+    if looks_secret(presented.text):
+        if presented.in_url:
+            return REFUSALS[Reason.KEY_IN_URL], None
+        if source.is_browser:
+            return REFUSALS[Reason.SECRET_KEY_IN_BROWSER], None
+    token = Token.parse(presented.text)
+    found: Found | None = None if token is None else find(token)
+    if found is None:
+        return REFUSALS[Reason.KEY_INVALID], None
+    return decide(found.policy, source), found.row
+
+
+def _note_use(row: Row, now: datetime) -> None:
+    """Write ``last_used_at`` if that was not done for a minute; wait for no lock, never fail."""
+    last = row["last_used_at"]
+    if last is not None and last > now - USED_AGAIN:
+        return
+    stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USED_AGAIN)
+    rows = APIKey.objects.using(row.alias).filter(stale, pk=row["id"])
+    try:
+        _write_use(rows, row.alias, now)
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("last_used_at of key %s has to wait: %s", row["id"], error)
+
+
+def _write_use(rows: "QuerySet[APIKey]", alias: str, now: datetime) -> None:
+    """Write in a savepoint, so that a failure leaves the request's own transaction usable."""
+    connection = connections[alias]
+    is_sqlite = connection.vendor == "sqlite"
+    skip = connection.features.has_select_for_update_skip_locked
+    unlocked = rows.select_for_update(skip_locked=skip, nowait=not skip)
+    with (
+        _sqlite_without_waiting(connection) if is_sqlite else nullcontext(),
+        transaction.atomic(using=alias),
+    ):
+        if is_sqlite or unlocked.values_list("pk", flat=True).first() is not None:
+            rows.update(last_used_at=now)
+
+
+@contextmanager
+def _sqlite_without_waiting(connection: Any) -> Iterator[None]:
+    """Answer "database is locked" at once instead of after the connection's timeout."""
+    raw = connection.connection
+    (before,) = raw.execute("PRAGMA busy_timeout").fetchone()
+    raw.execute("PRAGMA busy_timeout = 0")
+    try:
+        yield
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {before:d}")

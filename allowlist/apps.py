@@ -1,0 +1,22 @@
+"""The app's wiring."""
+
+from django.apps import AppConfig, apps
+from django.utils.translation import gettext_lazy
+
+
+class AllowlistConfig(AppConfig):
+    """Registers the system checks and, where django-cors-headers is installed, its adapter."""
+
+    name = "allowlist"
+    label = "allowlist"
+    verbose_name = gettext_lazy("API key allowlist")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Import what registers itself."""
+        from . import checks  # noqa: F401
+
+        if apps.is_installed("corsheaders"):
+            from . import cors
+
+            cors.connect()

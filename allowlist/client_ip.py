@@ -1,0 +1,73 @@
+"""The address a request comes from: the peer's, unless it is a proxy the project trusts.
+
+Every client can send ``X-Forwarded-For``; only what a trusted proxy appended to it can be believed,
+which is what stands furthest to the right.
+"""
+
+import re
+from collections.abc import Iterable
+from ipaddress import IPv4Address
+
+from django.http import HttpRequest
+from ipware import get_client_ip
+
+from .conf import Settings, settings
+from .policy.networks import Address, parse_address
+
+_WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([^\]]*)\](?::[0-9]{1,5})?", re.ASCII)
+
+_ANY = IPv4Address(0)
+_MAX_HOPS = 100
+"""How many hops are read: a header of thousands must not cost the view milliseconds."""
+
+
+def client_address(request: HttpRequest) -> Address | None:
+    """Return the client's address, or None where it cannot be known."""
+    conf = settings()
+    peer = _peer(request)
+    if conf.trusts_unix and (peer is None or peer == _ANY):
+        peer = None
+    elif peer is None or not _is_trusted(peer, conf):
+        return peer
+    forwarded = request.META.get(conf.client_ip_meta)
+    if forwarded is None:
+        return peer
+    # What is left of the hops that are read stays one piece, which is no address.
+    return _walk(reversed(forwarded.rsplit(",", _MAX_HOPS)), conf)
+
+
+def _walk(hops: Iterable[str], conf: Settings) -> Address | None:
+    """Return the first of ``hops``, from our end, that is no trusted proxy; else the last one."""
+    address = None
+    for hop in hops:
+        address = _parse_hop(hop)
+        if address is None or not _is_trusted(address, conf):
+            break
+    return address
+
+
+def _parse_hop(hop: str) -> Address | None:
+    text = hop.strip(" \t")
+    if match := _WITH_PORT.fullmatch(text):
+        text = match[1] or match[2]
+    return parse_address(text)
+
+
+def _is_trusted(address: Address, conf: Settings) -> bool:
+    return any(address in network for network in conf.trusted_networks)
+
+
+def _peer(request: HttpRequest) -> Address | None:
+    """Return the address of the TCP connection's other end, or None where the server tells none.
+
+    Plain addresses are read at once; django-ipware reads the rest (ports, brackets, zones). It is
+    told to look at ``REMOTE_ADDR`` alone, since by its defaults it would believe any client; what is
+    said here goes before a project's own IPWARE settings.
+    """
+    remote = request.META.get("REMOTE_ADDR") or ""
+    if address := parse_address(remote):
+        return address
+    text, _routable = get_client_ip(
+        request, request_header_order=["REMOTE_ADDR"], proxy_count=0, strict=True, algorithm="modern"
+    )
+    return None if text is None else parse_address(text.partition("%")[0])

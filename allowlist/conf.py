@@ -1,0 +1,189 @@
+"""The one settings dict, ``ALLOWLIST``: its names, types and defaults.
+
+``settings()`` reads it lazily and anew after a change, so that ``override_settings`` works.
+"""
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from ipaddress import ip_network
+from typing import Any, Literal
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+from .policy.decision import Condition, Mode
+from .policy.entries import DomainForm
+from .policy.networks import IPForm, Network, unmapped_network
+
+Check = Callable[[Any], str | None]
+"""Returns what is wrong with a value, as the end of a sentence, or None."""
+
+UNIX = "unix"
+
+
+def _limit(value: Any) -> str | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return None
+    return "must be a whole number above 0, or None for no limit."
+
+
+def _choices(allowed: type[Mode | Condition | DomainForm | IPForm]) -> Check:
+    names = tuple(str(choice) for choice in allowed)
+
+    def check(value: Any) -> str | None:
+        if not isinstance(value, (tuple, list)) or not value:
+            return f"must be a tuple with at least one of {_quoted(names)}."
+        for item in value:
+            if item not in names:
+                return f"holds {item!r}; it may hold {_quoted(names)}.{_nearest(item, names)}"
+        return "names something twice." if len(set(value)) < len(value) else None
+
+    return check
+
+
+def _one_of(*names: str) -> Check:
+    def check(value: Any) -> str | None:
+        if value in names:
+            return None
+        return f"is {value!r}; it must be {_quoted(names)}.{_nearest(value, names)}"
+
+    return check
+
+
+def _boolean(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "must be True or False."
+
+
+def _proxies(value: Any) -> str | None:
+    if not isinstance(value, (tuple, list)):
+        return 'must be a tuple of networks, such as ("10.0.0.0/8", "unix").'
+    for item in value:
+        if item == UNIX:
+            continue
+        try:
+            ip_network(str(item))  # A number would be an address to it.
+        except ValueError as error:
+            return f'holds {item!r}, which is no network, address or "unix" ({error}).'
+    return None
+
+
+def _header(value: Any) -> str | None:
+    if isinstance(value, str) and value.isascii() and value.replace("-", "").isalnum():
+        return None
+    return "must be a header's name as clients send it, such as X-API-Key."
+
+
+def _parameter(value: Any) -> str | None:
+    if value is None or (isinstance(value, str) and value):
+        return None
+    return "must be a query parameter's name, or None to turn it off."
+
+
+def _setting(default: Any, check: Check) -> Any:
+    return field(default=default, metadata={"check": check})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``ALLOWLIST`` with its defaults. docs/reference/settings.md says what each does."""
+
+    MAX_DOMAINS: int | None = _setting(25, _limit)
+    MAX_IPS: int | None = _setting(25, _limit)
+    DOMAIN_MODES: tuple[str, ...] = _setting(("all", "listed"), _choices(Mode))
+    IP_MODES: tuple[str, ...] = _setting(("all", "listed"), _choices(Mode))
+    CONDITIONS: tuple[str, ...] = _setting(("all", "any", "by_source"), _choices(Condition))
+    DOMAIN_FORMS: tuple[str, ...] = _setting(("origin", "host", "wildcard"), _choices(DomainForm))
+    IP_FORMS: tuple[str, ...] = _setting(("address", "network"), _choices(IPForm))
+    PUBLIC_IPS_ONLY: bool = _setting(False, _boolean)
+    EMPTY_LIST: Literal["refuse", "deny", "allow"] = _setting("refuse", _one_of("refuse", "deny", "allow"))
+    MISSING_ORIGIN: Literal["deny", "allow"] = _setting("deny", _one_of("deny", "allow"))
+    TRUSTED_PROXIES: tuple[str, ...] = _setting((), _proxies)
+    CLIENT_IP_HEADER: str = _setting("X-Forwarded-For", _header)
+    KEY_HEADER: str = _setting("X-API-Key", _header)
+    KEY_QUERY_PARAM: str | None = _setting("key", _parameter)
+
+    trusts_unix: bool = field(init=False)
+    trusted_networks: tuple[Network, ...] = field(init=False)
+    key_meta: str = field(init=False)
+    client_ip_meta: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out once what every request asks."""
+        proxies = [proxy for proxy in self.TRUSTED_PROXIES if proxy != UNIX]
+        for name, value in (
+            ("trusts_unix", UNIX in self.TRUSTED_PROXIES),
+            ("trusted_networks", tuple(unmapped_network(ip_network(proxy)) for proxy in proxies)),
+            ("key_meta", _meta_name(self.KEY_HEADER)),
+            ("client_ip_meta", _meta_name(self.CLIENT_IP_HEADER)),
+        ):
+            object.__setattr__(self, name, value)
+
+
+def _meta_name(header: str) -> str:
+    """Return a header's name in ``request.META``."""
+    return "HTTP_" + header.upper().replace("-", "_")
+
+
+_CHECKS: dict[str, Check] = {each.name: each.metadata["check"] for each in fields(Settings) if each.init}
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings in force; raise ImproperlyConfigured where they are wrong."""
+    given = getattr(django_settings, "ALLOWLIST", {})
+    for error in errors(given):
+        raise ImproperlyConfigured(error)
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
+    }
+    return Settings(**values)
+
+
+def errors(given: Any) -> Iterator[str]:
+    """Yield a sentence for everything that is wrong with a value of ``ALLOWLIST``."""
+    if not isinstance(given, Mapping):
+        yield "ALLOWLIST must be a dict, such as ALLOWLIST = {'MAX_DOMAINS': 25}."
+        return
+    sound = dict(given)
+    for name, value in given.items():
+        check = _CHECKS.get(name)
+        if check is None:
+            yield f"ALLOWLIST has no setting {name!r}.{_nearest(name, tuple(_CHECKS))}"
+        elif problem := check(value):
+            yield f"ALLOWLIST[{name!r}] {problem}"
+            del sound[name]
+    yield from _impossible_recipes(sound)
+
+
+def _impossible_recipes(given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence where a plain new key could not be made."""
+    if given.get("EMPTY_LIST", "refuse") != "refuse":
+        return
+    for name, things in (("DOMAIN_MODES", "domains"), ("IP_MODES", "IP addresses")):
+        if given.get(name, ("all",))[0] == Mode.LISTED:
+            yield (
+                f"ALLOWLIST[{name!r}] makes every new key start as 'listed' while EMPTY_LIST is "
+                f"'refuse', so no key could be made without {things}. Put 'all' first, or set "
+                f"EMPTY_LIST to 'deny' (nothing matches) or 'allow' (everything does)."
+            )
+
+
+def _quoted(names: tuple[str, ...]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+def _nearest(name: Any, names: tuple[str, ...]) -> str:
+    matches = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
+    by_case = [each for each in names if each.lower() == str(name).lower()]
+    return f" Did you mean {(by_case or matches)[0]!r}?" if by_case or matches else ""
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == "ALLOWLIST":
+        settings.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="allowlist.conf")

@@ -1,0 +1,65 @@
+"""The adapter for django-cors-headers: pages may call every view that ``IsAllowlisted`` guards.
+
+CORS is not the enforcement. It decides whether a page may read an answer, after the view has run; if
+it went by the list, a refused page would see nothing but a failed fetch. So it is open on guarded
+views, the permission refuses, and the widget can read why.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from corsheaders.signals import check_request_enabled
+from django.conf import settings as django_settings
+from django.http import HttpRequest
+from django.urls import Resolver404, resolve
+from django.utils.translation import get_language_from_path, override
+from rest_framework.permissions import NOT
+
+from .permissions import IsAllowlisted, IsAllowlistedQuietly
+
+
+def connect() -> None:
+    """Have django-cors-headers ask ``is_guarded``."""
+    check_request_enabled.connect(is_guarded, dispatch_uid="allowlist.cors")
+
+
+def is_guarded(sender: Any, request: HttpRequest, **kwargs: Any) -> bool:
+    """Return whether the request's path leads to a view that enforces an allowlist.
+
+    Found by the view's ``permission_classes``, or by ``allowlist_cors`` (True or False) where the
+    view has it. Asks no database: under ASGI this runs where none may be asked.
+    """
+    if not request.META.get("HTTP_ORIGIN", "").isprintable():
+        return False  # A line break, which the middleware could not repeat in its answer.
+    view = _view_at(request)
+    view_class = getattr(view, "cls", None) or getattr(view, "view_class", None)
+    given = getattr(view, "initkwargs", {})
+    of_class = getattr(view_class, "allowlist_cors", None)
+    declared = given.get("allowlist_cors", getattr(view, "allowlist_cors", of_class))
+    if declared is not None:
+        return bool(declared)
+    classes = given.get("permission_classes", getattr(view_class, "permission_classes", ()))
+    # A property, on the class, has no classes to look at.
+    return isinstance(classes, Iterable) and any(_enforces(each) for each in classes)
+
+
+def _view_at(request: HttpRequest) -> Any:
+    """Return the view function that the path leads to, or None.
+
+    LocaleMiddleware comes after the CORS middleware, so the path's language is not active yet.
+    """
+    try:
+        with override(get_language_from_path(request.path_info) or django_settings.LANGUAGE_CODE):
+            return resolve(request.path_info, getattr(request, "urlconf", None)).func
+    except Resolver404:
+        return None
+
+
+def _enforces(permission: Any) -> bool:
+    """Return whether a permission class, or a composition with ``&`` and ``|``, asks us."""
+    if isinstance(permission, type):
+        return issubclass(permission, (IsAllowlisted, IsAllowlistedQuietly))
+    if getattr(permission, "operator_class", None) is NOT:
+        return False
+    operands = (getattr(permission, name, None) for name in ("op1_class", "op2_class"))
+    return any(_enforces(operand) for operand in operands if operand is not None)

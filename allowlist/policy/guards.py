@@ -1,0 +1,113 @@
+"""What saving refuses though it could be matched: stored entries outlive stricter guards."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+import ada_url
+from publicsuffixlist import PSLFILE, PublicSuffixList
+
+from .entries import DomainEntry, parse_domain
+from .networks import IPEntry, is_public, parse_ip
+from .problems import EntryError, Problem
+
+Entry = TypeVar("Entry")
+_NEARLY = {Problem.DOMAIN_FORM, Problem.HOST_PORT, Problem.HOST_BITS}
+"""What may be wrong with a guess whose own guesses are as good."""
+
+
+def read_domain(text: str, forms: Collection[str]) -> DomainEntry:
+    """Return the entry that ``text`` spells if it may be saved where ``forms`` are allowed.
+
+    Raises EntryError, whose guesses could all be saved there.
+    """
+
+    def read(candidate: str) -> DomainEntry:
+        entry = parse_domain(candidate)
+        if entry.wildcard and covers_strangers(entry.host):
+            one_site = replace(entry, host=f"your-site.{entry.host}", wildcard=False)
+            raise EntryError(Problem.PUBLIC_SUFFIX, candidate, one_site.text)
+        if not entry.forms <= set(forms):
+            raise EntryError(Problem.DOMAIN_FORM, candidate, *_other_spellings(entry))
+        return entry
+
+    return _read(read, text)
+
+
+def read_ip(text: str, forms: Collection[str], public_only: bool) -> IPEntry:
+    """Return the entry that ``text`` spells if it may be saved where ``forms`` are allowed.
+
+    With ``public_only`` every address of it must be globally routable. Raises EntryError, whose
+    guesses could all be saved there.
+    """
+
+    def read(candidate: str) -> IPEntry:
+        entry = parse_ip(candidate)
+        if entry.form not in forms:
+            raise EntryError(Problem.IP_FORM, candidate)
+        if public_only and not is_public(entry.network):
+            raise EntryError(Problem.NOT_PUBLIC, candidate)
+        return entry
+
+    return _read(read, text)
+
+
+def covers_strangers(host: str) -> bool:
+    """Return whether different people own the names directly below ``host``.
+
+    So it is with public suffixes (``com``, ``co.uk``), shared platforms (``github.io``) and names
+    with suffixes beneath them (``amazonaws.com``), but not with names the list does not know.
+    """
+    suffixes, parents = _suffixes()
+    return host in parents or suffixes.is_public(host)
+
+
+def _read(read: Callable[[str], Entry], text: str) -> Entry:
+    """Return ``read(text)``; on an error keep of its guesses those that ``read`` accepts."""
+    try:
+        return read(text)
+    except EntryError as error:
+        offers = dict.fromkeys(_accepted(read, error.guesses))
+        raise EntryError(error.problem, error.text, *offers) from None
+
+
+def _accepted(read: Callable[[str], Entry], guesses: Iterable[str], deeper: bool = True) -> Iterator[str]:
+    """Yield the guesses that may be saved; for those that nearly may, one step deeper, theirs."""
+    for guess in guesses:
+        try:
+            read(guess)
+        except EntryError as error:
+            if deeper and error.problem in _NEARLY:
+                yield from _accepted(read, error.guesses, deeper=False)
+        else:
+            yield guess
+
+
+def _other_spellings(entry: DomainEntry) -> tuple[str, ...]:
+    """Return how else the site could be listed; each is the person's to choose, none is silent."""
+    if entry.scheme is not None:
+        return (f"*.{entry.host}", entry.host) if entry.wildcard else (entry.host,)
+    origins = (f"https://{entry.host}", f"http://{entry.host}")
+    if not entry.wildcard:
+        return origins
+    return (f"https://*.{entry.host}", f"http://*.{entry.host}", *origins, entry.host)
+
+
+@cache
+def _suffixes() -> tuple[PublicSuffixList, frozenset[str]]:
+    """Load the public-suffix list at the first use (it takes tens of ms), with its rules' parents."""
+    parents: set[str] = set()
+    with Path(PSLFILE).open(encoding="utf-8") as lines:
+        for line in lines:
+            rule = line.strip().split(" ")[0]
+            if rule and not rule.startswith(("//", "!")):
+                labels = _as_listed(rule.removeprefix("*.")).split(".")
+                parents.update(".".join(labels[depth:]) for depth in range(1, len(labels)))
+    return PublicSuffixList(accept_unknown=False), frozenset(parents)
+
+
+def _as_listed(host: str) -> str:
+    """Return a host of the public-suffix list, which is in Unicode, as entries spell it."""
+    return host if host.isascii() else str(ada_url.URL(f"https://{host}").hostname)

@@ -1,0 +1,212 @@
+"""The management API's representations. What may be written is decided by the models."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+from rest_framework.settings import api_settings
+
+from .edits import DOMAINS, IPS, MOST_AT_ONCE, EntryInput, ListKind
+from .models import AllowedDomain, AllowedIP, APIKey, Entry
+from .policy.tokens import Kind
+from .validators import shown
+
+if TYPE_CHECKING:
+    Field = serializers.Field[Any, Any, Any, Any]
+else:
+    Field = serializers.Field
+
+
+class ChoiceField(serializers.ChoiceField):
+    """A choice; what is none is told short and fit to be printed, whatever was sent."""
+
+    def fail(self, key: str, **kwargs: Any) -> NoReturn:
+        """Raise the error."""
+        super().fail(key, **{name: shown(str(value)) for name, value in kwargs.items()})
+
+
+class DateTimeField(serializers.DateTimeField):
+    """A moment; one that another time zone puts past the calendar's end is refused."""
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        """Return the moment as the project's settings have it, aware or naive."""
+        try:
+            return super().enforce_timezone(value)
+        except OverflowError:
+            self.fail("overflow")
+
+
+class EntryField(Field):
+    """One entry: a text or ``{name, domain}`` in, ``{id, name, domain}`` out."""
+
+    default_error_messages = {
+        "type": _("Write an entry as a text, or as an object with “{column}” and, if you like, “name”."),
+    }
+
+    def __init__(self, which: ListKind, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.which = which
+
+    def to_internal_value(self, data: Any) -> EntryInput:
+        """Return the text or the (name, text) pair."""
+        column = self.which.column
+        if isinstance(data, str):
+            return data
+        if not isinstance(data, dict) or not isinstance(data.get(column), str):
+            self.fail("type", column=column)
+        if "name" not in data:
+            return str(data[column])
+        name = serializers.CharField(max_length=100, allow_blank=True).run_validation(data["name"])
+        return str(name), str(data[column])
+
+    def to_representation(self, value: Entry) -> dict[str, Any]:
+        """Return the entry's id, name and canonical text."""
+        return {"id": value.pk, "name": value.name, self.which.column: value.text}
+
+
+class EntryListField(serializers.ListField):
+    """A key's whole list."""
+
+    def __init__(self, which: ListKind, **kwargs: Any) -> None:
+        super().__init__(child=EntryField(which), required=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[EntryInput]:
+        """Return the entries, as texts and (name, text) pairs."""
+        if isinstance(data, list) and len(data) > MOST_AT_ONCE:
+            self.fail("max_length", max_length=MOST_AT_ONCE)
+        entries: list[EntryInput] = super().to_internal_value(data)
+        return entries
+
+    def get_attribute(self, instance: APIKey) -> list[Entry]:
+        """Return the rows behind the related name."""
+        rows: Any = getattr(instance, str(self.source))
+        return list(rows.all())
+
+
+class APIKeySerializer(serializers.ModelSerializer[APIKey]):
+    """A key with its lists. The token is there for publishable keys alone."""
+
+    allowed_domains = EntryListField(DOMAINS)
+    allowed_ips = EntryListField(IPS)
+    serializer_choice_field = ChoiceField
+    serializer_field_mapping = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.DateTimeField: DateTimeField,
+    }
+
+    class Meta:
+        model = APIKey
+        fields = (
+            "id",
+            "name",
+            "kind",
+            "environment",
+            "token",
+            "domain_mode",
+            "ip_mode",
+            "condition",
+            "enforcement",
+            "allowed_domains",
+            "allowed_ips",
+            "created_at",
+            "last_used_at",
+            "expires_at",
+            "revoked_at",
+        )
+        read_only_fields = ("token", "created_at", "last_used_at", "revoked_at")
+
+    issued_token: str | None = None
+
+    def to_representation(self, instance: APIKey) -> dict[str, Any]:
+        """Return the key; a secret key's token only in the answer that made it."""
+        shown: dict[str, Any] = super().to_representation(instance)
+        if instance.kind == Kind.SECRET:
+            del shown["token"]
+        if self.issued_token is not None:
+            shown["token"] = self.issued_token
+        return shown
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse to change what is fixed for good."""
+        for name in ("kind", "environment"):
+            if self.instance is not None and attrs.pop(name, None) not in (
+                None,
+                getattr(self.instance, name),
+            ):
+                raise serializers.ValidationError({name: [_("This is fixed for good. Make another key.")]})
+        return attrs
+
+    def create(self, validated_data: dict[str, Any]) -> APIKey:
+        """Make the key for the user of the request, and keep its token for this one answer."""
+        creator = self.context["request"].user
+        key, self.issued_token = APIKey.objects.create_key(creator=creator, **validated_data)
+        return key
+
+    def update(self, instance: APIKey, validated_data: dict[str, Any]) -> APIKey:
+        """Change fields, modes and whole lists as one change."""
+        with instance.editing() as edit:
+            for which in (DOMAINS, IPS):
+                mode = validated_data.pop(which.mode, None)
+                edit.set(which, mode, validated_data.pop(which.field, None))
+            for name, value in validated_data.items():
+                setattr(instance, name, value)
+            instance.save()
+        return instance
+
+
+class _EntrySerializer(serializers.ModelSerializer[Any]):
+    """One entry by itself. The model checks the text, under the key's lock."""
+
+    which_model: type[Any]
+
+    def create(self, validated_data: dict[str, Any]) -> Entry:
+        """Add the entry to the key of the context."""
+        entry: Entry = self.which_model(key=self.context["key"], **validated_data)
+        entry.save()
+        return entry
+
+
+class AllowedDomainSerializer(_EntrySerializer):
+    """A site a key works from."""
+
+    which_model = AllowedDomain
+
+    class Meta:
+        model = AllowedDomain
+        fields = ("id", "name", "domain")
+        extra_kwargs = {"domain": {"max_length": None}}
+
+
+class AllowedIPSerializer(_EntrySerializer):
+    """An address or network a key works from."""
+
+    which_model = AllowedIP
+
+    class Meta:
+        model = AllowedIP
+        fields = ("id", "name", "ip")
+        extra_kwargs = {"ip": {"max_length": None}}
+
+
+class OverlapSerializer(serializers.Serializer[Any]):
+    """How long the old token goes on working after a rotation: seconds, or ``[days] hh:mm:ss``."""
+
+    overlap = serializers.DurationField(required=False)
+
+
+def errors_of(error: DjangoValidationError) -> dict[str, Any]:
+    """Return a model's errors as DRF's: by field, and by position where one of several is meant."""
+    if hasattr(error, "error_dict"):
+        return dict(error.message_dict)
+    shown: dict[str, Any] = {}
+    for each in error.error_list:
+        params = each.params if isinstance(each.params, dict) else {}
+        field = params.get("field", api_settings.NON_FIELD_ERRORS_KEY)
+        if (index := params.get("index")) is None:
+            shown.setdefault(field, []).extend(each.messages)
+        else:
+            shown.setdefault(field, {}).setdefault(str(index), []).extend(each.messages)
+    return shown

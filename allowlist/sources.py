@@ -1,0 +1,54 @@
+"""From a request to what it presents: where it comes from, and its key's text."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+
+from .client_ip import client_address
+from .conf import settings
+from .policy.decision import Source
+from .policy.origins import read_page
+from .policy.tokens import Token
+
+_AUTHORIZATION = re.compile(r"(?:api-key|bearer)[ \t]+(\S+)[ \t]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A key's text as a request presents it. ``in_url`` tells whether servers log it on the way."""
+
+    text: str
+    in_url: bool
+
+
+def read_source(request: HttpRequest) -> Source:
+    """Return where ``request`` comes from. The address is worked out only when asked for."""
+    meta = request.META
+    page = read_page(meta.get("HTTP_ORIGIN"), meta.get("HTTP_REFERER"), meta.get("HTTP_SEC_FETCH_SITE"))
+    return Source(page, lambda: client_address(request))
+
+
+def read_key(request: HttpRequest, in_path: str | None = None) -> Presented | None:
+    """Return the key's text from the first place that has one, or None.
+
+    The places, in order: the key header; ``Authorization: Api-Key`` or ``Bearer`` where it has our
+    token's shape (anything else there is somebody else's); ``in_path``, the view's URL kwarg; the
+    query parameter.
+    """
+    return next(_places(request, in_path), None)
+
+
+def _places(request: HttpRequest, in_path: str | None) -> Iterator[Presented]:
+    conf = settings()
+    header = request.META.get(conf.key_meta, "").strip(" \t")
+    if header and conf.key_meta != "HTTP_AUTHORIZATION":
+        yield Presented(header, in_url=False)
+    match = _AUTHORIZATION.fullmatch(request.META.get("HTTP_AUTHORIZATION", ""))
+    if match and Token.parse(match[1]):
+        yield Presented(match[1], in_url=False)
+    if in_path:
+        yield Presented(in_path, in_url=True)
+    if conf.KEY_QUERY_PARAM and (parameter := request.GET.get(conf.KEY_QUERY_PARAM)):
+        yield Presented(parameter, in_url=True)

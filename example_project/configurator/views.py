@@ -1,0 +1,53 @@
+"""The widget's two endpoints, and the pages that stand for its customers' sites."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from allowlist.authentication import APIKeyAuthentication
+from allowlist.permissions import IsAllowlisted
+
+from . import demo
+from .product import CONFIG
+from .serializers import LeadSerializer
+
+
+class WidgetView(APIView):
+    """What both endpoints have in common: a key, from a place its creator listed."""
+
+    authentication_classes = (APIKeyAuthentication,)
+    permission_classes = (IsAllowlisted,)
+
+
+class ConfigView(WidgetView):
+    """What the widget draws."""
+
+    def get(self, request: Request) -> Response:
+        """Show the product's options."""
+        return Response(CONFIG)
+
+
+class SubmitView(WidgetView):
+    """Where the widget's form goes."""
+
+    def post(self, request: Request) -> Response:
+        """Store a lead under the key that brought it."""
+        serializer = LeadSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        serializer.save(key=request.auth)
+        return Response(serializer.data, status=status.HTTP_201_CREATED)
+
+
+def front_page(request: HttpRequest) -> HttpResponse:
+    """Show the pretend site of the host that was asked for; elsewhere, where to go."""
+    host, _colon, port = request.get_host().partition(":")
+    addresses = demo.Addresses(int(port or 80))
+    site = demo.SITES.get(host)
+    if site is None:
+        sites = [{"address": addresses.of(each.host), "listed": each.listed} for each in demo.SITES.values()]
+        return render(request, "configurator/start.html", {"sites": sites})
+    context = {"site": site, "key": demo.find_page_key(), "addresses": addresses}
+    return render(request, "configurator/shop.html", context)

@@ -1,0 +1,16 @@
+"""Five products' allowlists, each as a settings dict and, where its answers differ, a small subclass.
+
+``manage.py demo --recipe NAME`` serves one. A recipe is a package with these modules:
+
+    settings.py      ALLOWLIST, the dict that its page in docs/recipes shows
+    permissions.py   the permission subclass, where status or body differ
+    views.py, urls.py   endpoints shaped like the product's own (models.py where it has a thing of its own)
+    demo.py          set_up() and embed(), see ``base``
+"""
+
+NAMES = ("impler", "innkept", "security-page", "token-access", "mimicbot")
+
+
+def package(name: str) -> str:
+    """Return the package of the recipe called ``name``."""
+    return f"{__name__}.{name.replace('-', '_')}"

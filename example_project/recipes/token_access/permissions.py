@@ -1,0 +1,18 @@
+"""The answer of the token-access recipe."""
+
+from typing import Any
+
+from rest_framework import status
+
+from allowlist.permissions import IsAllowlisted
+from allowlist.policy.decision import Reason
+
+
+class HasAccess(IsAllowlisted):
+    """Refuses with one sentence, whichever restriction it was."""
+
+    def get_body(self, reason: Reason) -> Any:
+        """Return the sentence; for a token that does not work and for a failure, what it is."""
+        if self.get_status(reason) == status.HTTP_403_FORBIDDEN:
+            return {"error": "Access denied. You don't have permission to access this."}
+        return {"error": self.get_message(reason)}

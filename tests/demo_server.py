@@ -1,0 +1,87 @@
+"""The example's ``manage.py demo`` as a process of its own, with a database of its own."""
+
+import os
+import re
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PATIENCE = 60
+"""Seconds a start may take: the first makes a database, on machines that do other things too."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demo that is being served."""
+
+    port: int
+    database: Path
+    output: str
+
+    def url(self, host: str, path: str = "/") -> str:
+        """Return an address of the demo."""
+        return f"http://{host}:{self.port}{path}"
+
+    @property
+    def server_token(self) -> str:
+        """Return the token that the demo prints for servers."""
+        return str(re.findall(r"sk_live_\w+", self.output)[0])
+
+    @property
+    def page_token(self) -> str:
+        """Return the token in the pretend sites' pages."""
+        ((token,),) = self.query("SELECT token FROM allowlist_apikey WHERE kind = 'publishable'")
+        return str(token)
+
+    def query(self, sql: str) -> list[Any]:
+        """Return what the demo's database file answers."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            return connection.execute(sql).fetchall()
+
+
+def free_port() -> int:
+    """Return a port that nothing serves on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(database: Path) -> dict[str, str]:
+    """Return the environment of a command of the example project."""
+    mine = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    return {**mine, "EXAMPLE_DATABASE": str(database)}
+
+
+@contextmanager
+def running_demo(folder: Path, port: int, recipe: str = "") -> Iterator[Demo]:
+    """Serve the demo, or that of a recipe, for as long as the block runs."""
+    database, log = folder / "demo.sqlite3", folder / f"demo-{port}.log"
+    options = ["--recipe", recipe] if recipe else []
+    command = [sys.executable, "manage.py", "demo", "--port", str(port), *options]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(database), stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        yield Demo(port, database, _wait_for_start(process, log))
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def _wait_for_start(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Return what the demo printed, as soon as it is served."""
+    deadline = time.monotonic() + PATIENCE
+    while "Quit the server" not in (said := log.read_text()):
+        assert process.poll() is None, said
+        assert time.monotonic() < deadline, said
+        time.sleep(0.05)
+    return said

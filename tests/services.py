@@ -1,0 +1,88 @@
+"""The services that some tests need, and whether this machine has them.
+
+``absent("redis")`` is None, or the sentence that a skipped test gives for its reason.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from functools import cache
+
+import psycopg
+import pymysql
+import redis
+
+from tests import databases
+
+REDIS_URL = os.environ.get("ALLOWLIST_REDIS_URL", "redis://127.0.0.1:6379/0")
+
+
+@cache
+def absent(name: str) -> str | None:
+    """Return why the service ``name`` cannot be used here, or None where it can."""
+    return SERVICES[name]()
+
+
+def _postgres() -> str | None:
+    at = databases.postgres()
+    try:
+        psycopg.connect(
+            host=at["HOST"],
+            port=at["PORT"],
+            user=at["USER"],
+            password=at["PASSWORD"],
+            dbname=at["NAME"],
+            connect_timeout=3,
+        ).close()
+    except psycopg.OperationalError as error:
+        return f"PostgreSQL is not reachable on {at['HOST']}:{at['PORT']} ({_first_line(error)})"
+    return None
+
+
+def _mariadb() -> str | None:
+    at = databases.mariadb()
+    try:
+        pymysql.connect(
+            host=at["HOST"],
+            port=int(at["PORT"]),
+            user=at["USER"],
+            password=at["PASSWORD"],
+            connect_timeout=3,
+        ).close()
+    # Not pymysql.err's: once Django has imported MySQLdb's submodules, that is another class.
+    except pymysql.OperationalError as error:
+        return f"MariaDB is not reachable on {at['HOST']}:{at['PORT']} ({_first_line(error)})"
+    return None
+
+
+def _redis() -> str | None:
+    client = redis.Redis.from_url(REDIS_URL, socket_connect_timeout=3)
+    try:
+        client.ping()
+    except redis.RedisError as error:
+        return f"Redis is not reachable at {REDIS_URL} ({_first_line(error)})"
+    finally:
+        client.close()
+    return None
+
+
+def _program(*names: str) -> Callable[[], str | None]:
+    def missing() -> str | None:
+        gone = [name for name in names if shutil.which(name) is None]
+        return f"{' and '.join(gone)} not installed" if gone else None
+
+    return missing
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+SERVICES: dict[str, Callable[[], str | None]] = {
+    "postgres": _postgres,
+    "mariadb": _mariadb,
+    "redis": _redis,
+    "chromium": _program("chromium", "chromedriver"),
+    "curl": _program("bash", "curl"),
+    "node": _program("node"),
+}

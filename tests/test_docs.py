@@ -1,0 +1,58 @@
+"""The reference names everything there is, and the README's lines are the ones that work."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from django.core.checks.registry import registry
+
+from allowlist import checks
+from allowlist.conf import Settings
+from allowlist.permissions import IsAllowlisted
+from allowlist.policy.decision import Reason
+
+ROOT = Path(__file__).parent.parent
+INSTALL = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/python "
+
+
+def rows(page: str) -> dict[str, list[str]]:
+    """Return the rows of a page's tables by what is in their first cell."""
+    text = (ROOT / "docs/reference" / page).read_text()
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line
+    ]
+    return {first.strip("`"): rest for first, *rest in cells if first.startswith("`")}
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    defaults = {each.name: repr(each.default).replace("'", '"') for each in fields(Settings) if each.init}
+    assert {name: cells[0].strip("`") for name, cells in rows("settings.md").items()} == defaults
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_is_documented_with_its_status_and_code(reason: Reason) -> None:
+    permission = IsAllowlisted()
+    status, code, sentence = rows("reasons.md")[reason]
+    assert (status, code) == (str(permission.get_status(reason)), f"`{permission.get_code(reason)}`")
+    assert sentence
+
+
+def test_every_system_check_is_documented() -> None:
+    source = Path(checks.__file__).read_text()
+    assert set(re.findall(r'id="(allowlist\.[EW]\d+)"', source)) == set(rows("checks.md"))
+    assert any(check.__module__ == checks.__name__ for check in registry.get_checks())
+
+
+def test_the_readme_s_two_commands_are_the_ones_promised() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert [line for line in lines if line.startswith("python3 ")] == [
+        f"{INSTALL}manage.py demo",
+        f"{INSTALL}-m pytest",
+    ]
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    links = re.findall(r"\]\(((?!https?://)[^)#]+)", page.read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []

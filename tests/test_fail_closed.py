@@ -1,0 +1,367 @@
+"""Whatever fails, nobody is let in who is not listed, and the log says what failed."""
+
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from django.test import Client
+from django.urls import path
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from allowlist.authentication import APIKeyAuthentication
+from allowlist.models import APIKey
+from allowlist.permissions import IsAllowlisted, IsAllowlistedQuietly
+from tests.calls import (
+    EVIL,
+    SERVER,
+    SHOP,
+    UNKNOWN,
+    body,
+    call,
+    execute,
+    make_key,
+    reason,
+    routed_to_other,
+    set_raw,
+)
+
+pytestmark = pytest.mark.urls(__name__)
+with_database = pytest.mark.django_db(databases="__all__")
+with_commits = pytest.mark.django_db(transaction=True, databases="__all__")
+
+
+class OneRenderer(BaseContentNegotiation):
+    """Reads nothing of the request, while DRF's own reads the query for ``?format=`` before all else."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        """Return the first."""
+        return renderers[0], renderers[0].media_type
+
+
+class Widget(APIView):
+    """What must not be reached."""
+
+    authentication_classes = []
+    content_negotiation_class = OneRenderer
+    permission_classes = [IsAllowlisted]
+
+    def get(self, request: Request) -> Response:
+        """Answer."""
+        return Response({"reached": True})
+
+
+class HasTeapot(BasePermission):
+    """Grants if and only if the request has an X-Teapot header."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Return whether the header is there."""
+        return "X-Teapot" in request.headers
+
+
+VIEWS = ["/alone/", "/paired/", "/and/"]
+urlpatterns = [
+    path("alone/", Widget.as_view()),
+    path("paired/", Widget.as_view(authentication_classes=[APIKeyAuthentication])),
+    path("and/", Widget.as_view(permission_classes=[IsAllowlisted & IsAllowlisted])),
+    path("quiet/", Widget.as_view(permission_classes=[IsAllowlistedQuietly])),
+    path("or/", Widget.as_view(permission_classes=[IsAllowlistedQuietly | HasTeapot])),
+]
+PLACES: list[dict[str, str]] = [
+    {"Origin": SHOP},
+    {"Origin": EVIL},
+    {"Origin": "null"},
+    {"Sec-Fetch-Site": "none"},
+    {},
+]
+EMPTY_LISTS = pytest.mark.parametrize("empty_list", ["refuse", "deny", "allow"])
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return our log's errors."""
+    return [
+        each.getMessage() for each in caplog.records if (each.name, each.levelname) == ("allowlist", "ERROR")
+    ]
+
+
+def assert_undecided(token: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Assert that nobody is served, that the answer says nothing of the cause, and the log does."""
+    for headers in PLACES:
+        for view in VIEWS:
+            caplog.clear()
+            answer = call(view, token, headers, REMOTE_ADDR=SERVER)
+            assert (answer.status_code, reason(answer)) == (503, "undecided")
+            assert set(body(answer)) == {"code", "message", "reason"}
+            assert answer.get("WWW-Authenticate") is None
+            assert errors(caplog) == ["A request could not be decided, so it is refused."]
+            assert "Traceback" in caplog.text
+            assert token not in caplog.text
+        assert call("/quiet/", token, headers, REMOTE_ADDR=SERVER).status_code == 403
+
+
+@with_commits
+def test_a_database_out_of_reach_refuses(caplog: pytest.LogCaptureFixture) -> None:
+    nowhere = {"NAME": "/nonexistent/database.sqlite3"} if connection.vendor == "sqlite" else {"PORT": "1"}
+    with routed_to_other(**nowhere, ATOMIC_REQUESTS=False):
+        assert_undecided(UNKNOWN, caplog)
+
+
+@with_commits
+def test_a_database_that_was_never_migrated_refuses(caplog: pytest.LogCaptureFixture) -> None:
+    name = {"NAME": ":memory:"} if connection.vendor == "sqlite" else {}
+    with routed_to_other(**name, ATOMIC_REQUESTS=False):
+        if connection.vendor != "sqlite":
+            execute("ALTER TABLE [allowlist_apikey] RENAME TO away", alias="other")
+        try:
+            assert_undecided(UNKNOWN, caplog)
+        finally:
+            if connection.vendor != "sqlite":
+                execute("ALTER TABLE away RENAME TO [allowlist_apikey]", alias="other")
+
+
+@with_commits
+def test_a_connection_that_went_away_refuses(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for config in connections.settings.values():
+        monkeypatch.setitem(config, "ATOMIC_REQUESTS", False)
+    _, token = make_key()
+    assert call("/alone/", token).status_code == 200
+    connection.connection.close()
+    try:
+        assert_undecided(token, caplog)
+    finally:
+        connection.connection = None  # PyMySQL would raise at a second close().
+    assert call("/alone/", token).status_code == 200
+
+
+class Lost:
+    """A router that cannot say where the models live."""
+
+    error: BaseException = Exception()
+
+    def db_for_write(self, model: type, **hints: Any) -> str:
+        """Raise."""
+        raise self.error
+
+
+@with_database
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("x"),
+        KeyError("x"),
+        AttributeError("x"),
+        TypeError("x"),
+        LookupError("x"),
+        AssertionError("x"),
+        RecursionError("x"),
+        MemoryError("x"),
+        OSError("x"),
+        UnicodeError("x"),
+        StopIteration("x"),
+        APIKey.DoesNotExist("x"),
+        PermissionError("x"),
+    ],
+    ids=repr,
+)
+def test_any_error_refuses(settings: Any, error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    _, token = make_key()
+    Lost.error = error
+    settings.DATABASE_ROUTERS = [f"{__name__}.Lost"]
+    assert_undecided(token, caplog)
+
+
+@with_database
+def test_an_error_leaves_the_word_to_another_permission(settings: Any) -> None:
+    _, token = make_key()
+    Lost.error = ValueError("x")
+    settings.DATABASE_ROUTERS = [f"{__name__}.Lost"]
+    assert call("/or/", token).status_code == 403
+    assert call("/or/", token, {"X-Teapot": "yes"}).status_code == 200
+
+
+@with_database
+@EMPTY_LISTS
+@pytest.mark.parametrize("column", ["domain_mode", "ip_mode", "condition"])
+@pytest.mark.parametrize("text", ["odd", "", "LISTED", "ALL", "all ", "None"])
+@pytest.mark.parametrize(
+    "lists", [{}, {"allowed_domains": [SHOP], "allowed_ips": [SERVER]}], ids=["off", "on"]
+)
+def test_a_row_that_says_nothing_known_refuses(
+    settings: Any, empty_list: str, column: str, text: str, lists: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.ALLOWLIST = {"EMPTY_LIST": empty_list}
+    key, token = make_key(**lists)
+    set_raw(key, column, text)
+    assert_undecided(token, caplog)
+
+
+@with_database
+@EMPTY_LISTS
+def test_a_row_made_unreadable_after_a_request_refuses(
+    settings: Any, empty_list: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.ALLOWLIST = {"EMPTY_LIST": empty_list}
+    key, token = make_key(allowed_domains=[SHOP])
+    assert call("/alone/", token, {"Origin": SHOP}).status_code == 200
+    set_raw(key, "domain_mode", "odd")
+    assert_undecided(token, caplog)
+
+
+@with_database
+@pytest.mark.only_on("sqlite")
+def test_a_revision_that_is_none_refuses(caplog: pytest.LogCaptureFixture) -> None:
+    key, token = make_key()
+    set_raw(key, "revision", "no revision")
+    assert_undecided(token, caplog)
+
+
+@with_database
+def test_a_digest_that_is_none_refuses() -> None:
+    key, token = make_key()
+    for digest in ("", "x", "0" * 64, "\xe9" * 64):
+        set_raw(key, "digest", digest)
+        assert call("/alone/", token).status_code in (401, 503)
+
+
+DOMAINS = [
+    "",
+    " ",
+    "*",
+    "*.",
+    "*.*",
+    ".",
+    "null",
+    "https://",
+    "https://*",
+    "//shop.example.com",
+    "https://shop.example.com/path",
+    "https://me@shop.example.com",
+    "shop.example.com:443",
+    "https://shop.example.com:99999",
+    "shop.*.com",
+    "sh op.example.com",
+    "shop.example.com,evil.example.net",
+    "shop.example.com\nevil.example.net",
+    "xn--a",
+    "https://[::1",
+    "\x01",
+    "[]",
+    "%",
+    "_",
+    "https://shop.example.com" + "m" * 250,
+]
+IPS = [
+    "",
+    " ",
+    "*",
+    "0.0.0.0/0",
+    "::/0",
+    "garbage",
+    "203.0.113.7/33",
+    "203.0.113.007",
+    "203.0.113",
+    "203.0.113.7,",
+    "203.0.113.7/255.255.255.0",
+    "203.0.113.7/0",
+    "::ffff:0:0/96",
+    "fe80::1%eth0",
+    "%",
+]
+
+
+@with_database
+@pytest.mark.parametrize("empty_list", ["refuse", "allow"])
+@pytest.mark.parametrize("text", DOMAINS, ids=ascii)
+def test_a_domain_that_cannot_be_read_lets_nobody_in(
+    settings: Any, empty_list: str, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.ALLOWLIST = {"EMPTY_LIST": empty_list, "MISSING_ORIGIN": "deny"}
+    key, token = make_key(allowed_domains=[SHOP])
+    execute("UPDATE [allowlist_alloweddomain] SET domain = %s WHERE key_id = %s", text, key.pk)
+    for headers in PLACES:
+        assert call("/alone/", token, headers, REMOTE_ADDR=SERVER).status_code == 403
+    assert errors(caplog) == [f"Key {key.pk} lists {text!r}, which cannot be read and matches nothing."]
+
+
+@with_database
+@pytest.mark.parametrize("empty_list", ["refuse", "allow"])
+@pytest.mark.parametrize("text", IPS)
+def test_an_address_that_cannot_be_read_lets_nobody_in(
+    settings: Any, empty_list: str, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.ALLOWLIST = {"EMPTY_LIST": empty_list}
+    key, token = make_key(allowed_ips=[SERVER])
+    execute("UPDATE [allowlist_allowedip] SET ip = %s WHERE key_id = %s", text, key.pk)
+    for headers in PLACES:
+        assert call("/alone/", token, headers, REMOTE_ADDR=SERVER).status_code == 403
+    assert errors(caplog) == [f"Key {key.pk} lists {text!r}, which cannot be read and matches nothing."]
+
+
+@with_database
+def test_an_entry_that_cannot_be_read_leaves_the_others_in_force() -> None:
+    key, token = make_key(allowed_domains=[SHOP, "other.example.com"])
+    execute(
+        "UPDATE [allowlist_alloweddomain] SET domain = %s WHERE key_id = %s AND domain = %s",
+        "nonsense!",
+        key.pk,
+        "other.example.com",
+    )
+    assert call("/alone/", token, {"Origin": SHOP}).status_code == 200
+    assert call("/alone/", token, {"Origin": "https://other.example.com"}).status_code == 403
+
+
+@with_database
+@pytest.mark.parametrize("text", ["REPORT", "odd", ""])
+def test_an_enforcement_that_is_none_enforces(text: str) -> None:
+    key, token = make_key(allowed_domains=[SHOP])
+    set_raw(key, "enforcement", text)
+    assert reason(call("/alone/", token, {"Origin": EVIL})) == "origin_not_listed"
+
+
+@with_database
+def test_reporting_serves_no_refusal_of_the_key_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    secret, secret_token = make_key(kind="secret", enforcement="report")
+    assert reason(call("/alone/", secret_token, {"Origin": SHOP})) == "secret_key_in_browser"
+    assert reason(call(f"/alone/?key={secret_token}")) == "key_in_url"
+    secret.revoke()
+    assert reason(call("/alone/", secret_token)) == "key_invalid"
+    broken, token = make_key(enforcement="report")
+    set_raw(broken, "condition", "odd")
+    assert_undecided(token, caplog)
+
+
+@with_database
+@pytest.mark.parametrize("view", [*VIEWS, "/quiet/", "/or/"])
+def test_too_many_parameters_are_a_bad_request(view: str) -> None:
+    _, token = make_key()
+    query = "&".join(f"a{number}=1" for number in range(1001))
+    assert call(f"{view}?{query}").status_code == 400
+    assert call(f"{view}?{query}&key={token}").status_code == 400
+    assert call(f"{view}?{query}", token).status_code == 200
+
+
+@with_database
+@pytest.mark.parametrize("wrong", [{"MAX_DOMAINS": -1}, {"EMPTY_LIST": "open"}, {"TYPO": 1}, "no dict"])
+def test_settings_that_are_wrong_serve_nobody(settings: Any, wrong: Any) -> None:
+    _, token = make_key()
+    settings.ALLOWLIST = wrong
+    client = Client(raise_request_exception=False)
+    for view in [*VIEWS, "/quiet/"]:
+        assert call(view, token, client=client).status_code >= 403
+
+
+@with_database
+@pytest.mark.parametrize("path", ["/alone/", "/paired/", "/and/"])
+def test_wrong_settings_at_run_time_refuse_and_are_logged(
+    path: str, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    _key, token = make_key(allowed_domains=[SHOP])
+    settings.ALLOWLIST = {"MAX_DOMAIN": 25}
+    answer = call(path, token, {"Origin": SHOP})
+    assert (answer.status_code, reason(answer)) == (503, "undecided")
+    assert "ALLOWLIST has no setting 'MAX_DOMAIN'" in caplog.text

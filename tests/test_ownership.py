@@ -1,0 +1,511 @@
+"""Creator only: every route, every method, everybody. A new route without a row here fails."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin import AdminSite
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.urls import URLPattern, reverse
+
+from allowlist import urls
+from allowlist.models import APIKey
+from tests.conftest import MakeUser, User
+from tests.pages import Admin, rows
+from tests.test_api import Api, encoded, snapshot, texts
+from tests.testapp.models import Project
+from tests.testapp.sites import backoffice
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+PEOPLE = ("creator", "stranger", "superuser", "member", "powerless", "nobody")
+"""powerless: staff, the key's creator, but without any model permission."""
+ENTRIES = ("shop.hidden.example", "blog.hidden.example", "198.51.100.77", "198.51.100.78")
+
+
+class Owned(NamedTuple):
+    """A key and who asks for it."""
+
+    key: APIKey
+    client: Client
+    visitor: User | None
+
+
+@pytest.fixture
+def owned(who: str, make_user: MakeUser, creator: User, stranger: User, superuser: User) -> Owned:
+    """Return a key, and a client of the visitor that the test names."""
+    visitors = {
+        "creator": creator,
+        "stranger": stranger,
+        "superuser": superuser,
+        "member": make_user("member"),
+        "powerless": make_user("powerless", is_staff=True),
+        "nobody": None,
+    }
+    visitor = visitors[who]
+    owner = visitor if who == "powerless" else creator
+    client = Client()
+    if visitor is not None:
+        client.force_login(visitor)
+    return Owned(make_key(owner), client, visitor)
+
+
+def make_key(owner: User) -> APIKey:
+    """Return a key whose every part can be told from anything else on a page."""
+    return APIKey.objects.create_key(
+        name="Hidden-name",
+        creator=owner,
+        allowed_domains=[("Hidden-shop", ENTRIES[0]), ENTRIES[1]],
+        allowed_ips=[("Hidden-office", ENTRIES[2]), ENTRIES[3]],
+    )[0]
+
+
+def rows_of(key: APIKey) -> list[Any]:
+    """Return all that is stored of the key."""
+    return [
+        list(APIKey.objects.filter(pk=key.pk).values()),
+        *(list(getattr(key, field).order_by("pk").values()) for field in ("allowed_domains", "allowed_ips")),
+    ]
+
+
+def seen_of(key: APIKey, response: Any) -> list[str]:
+    """Return what of the key an answer shows: its body, its headers and where it leads to."""
+    shown = response.content.decode() + str(response.headers) + str(response.cookies)
+    secrets = ("Hidden", key.token, key.locator, key.digest, str(key.revision), *ENTRIES)
+    return [secret for secret in secrets if secret in shown]
+
+
+# The management API
+
+API_ROUTES: dict[str, dict[str, int]] = {
+    "key-list": {"GET": 200, "POST": 201},
+    "key-detail": {"GET": 200, "PATCH": 200, "DELETE": 204},
+    "key-rotate": {"POST": 200},
+    "key-revoke": {"POST": 200},
+    "domain-list": {"GET": 200, "POST": 201, "PUT": 200},
+    "domain-detail": {"GET": 200, "PATCH": 200, "DELETE": 204},
+    "ip-list": {"GET": 200, "POST": 201, "PUT": 200},
+    "ip-detail": {"GET": 200, "PATCH": 200, "DELETE": 204},
+}
+"""What a creator gets on each route."""
+
+BODIES: dict[tuple[str, str], Any] = {
+    ("key-list", "POST"): {"name": "Theirs"},
+    ("domain-list", "POST"): "new.example",
+    ("domain-list", "PUT"): ["new.example"],
+    ("domain-detail", "PATCH"): {"domain": "new.example"},
+    ("ip-list", "POST"): "203.0.113.200",
+    ("ip-list", "PUT"): ["203.0.113.200"],
+    ("ip-detail", "PATCH"): {"ip": "203.0.113.200"},
+}
+
+
+def api_path(route: str, key: APIKey) -> str:
+    """Return the path of a route to the key or to the first entry of its list."""
+    if route == "key-list":
+        return reverse("allowlist:key-list")
+    if route.startswith("key-"):
+        return reverse(f"allowlist:{route}", args=[key.pk])
+    if route.endswith("-list"):
+        return reverse(f"allowlist:{route}", args=[key.pk])
+    entries: Any = key.allowed_domains if route == "domain-detail" else key.allowed_ips
+    return reverse(f"allowlist:{route}", args=[key.pk, entries.first().pk])
+
+
+def api_status(route: str, method: str, who: str) -> int:
+    """Return what an answer's status has to be."""
+    if who == "nobody":
+        return 403
+    served = API_ROUTES[route].get(method, 405)
+    is_found = who in ("creator", "powerless") or route == "key-list"
+    return served if is_found or served == 405 else 404
+
+
+def test_every_route_of_the_api_has_a_row() -> None:
+    assert [pattern.name for pattern in urls.urlpatterns] == list(API_ROUTES)
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("route", API_ROUTES)
+def test_api(owned: Owned, route: str, method: str, who: str) -> None:
+    key, client, visitor = owned
+    key.refresh_from_db()
+    before = rows_of(key)
+    body = BODIES.get((route, method), {"name": "Changed", "overlap": 5})
+    response = client.generic(method, api_path(route, key), encoded(body), content_type="application/json")
+    assert response.status_code == api_status(route, method, who)
+    if who in ("creator", "powerless"):
+        writes = method != "GET" and route != "key-list" and response.status_code < 300
+        assert (rows_of(key) != before) is writes
+        assert seen_of(key, response) or method != "GET" or response.status_code != 200
+    else:
+        assert rows_of(key) == before
+        assert seen_of(key, response) == []
+    made = APIKey.objects.exclude(pk=key.pk)
+    assert [each.creator for each in made] == ([visitor] if response.status_code == 201 and made else [])
+
+
+def test_a_superuser_has_only_their_own_keys_in_the_api(superuser: User, creator: User) -> None:
+    make_key(creator)
+    mine = APIKey.objects.create_key(name="Mine", creator=superuser)[0]
+    assert [each["id"] for each in Api(superuser).ok("GET", "keys/")] == [mine.pk]
+
+
+def test_a_key_of_nobody_is_nobodys_in_the_api(
+    superuser: User, creator: User, stranger: User, make_user: MakeUser
+) -> None:
+    key = make_key(creator)
+    creator.delete()
+    for visitor in (superuser, stranger, make_user("member")):
+        Api(visitor).refused("GET", f"keys/{key.pk}/", status=404)
+    assert Api()("GET", f"keys/{key.pk}/").status_code == 403
+
+
+def test_a_key_is_its_new_creators_alone_once_taken_over(superuser: User, creator: User) -> None:
+    key = make_key(creator)
+    key.take_over(superuser)
+    Api(creator).refused("DELETE", f"keys/{key.pk}/", status=404)
+    assert Api(superuser).ok("GET", f"keys/{key.pk}/")["name"] == "Hidden-name"
+
+
+def test_what_is_not_there_and_what_is_anothers_are_answered_alike(creator: User, stranger: User) -> None:
+    key = make_key(creator)
+    gone = make_key(creator)
+    paths = [(api_path(route, key), api_path(route, gone)) for route in API_ROUTES]
+    gone.delete()
+    client = Client()
+    client.force_login(stranger)
+    for theirs, none in paths[1:]:
+        for method in METHODS:
+            answers = [client.generic(method, path, b"{") for path in (theirs, none)]
+            assert answers[0].content == answers[1].content
+            assert answers[0].status_code == answers[1].status_code
+            assert answers[0].headers.items() == answers[1].headers.items()
+
+
+# The admin
+
+ADMIN_ROUTES: dict[str, dict[str, tuple[int, int]]] = {
+    "changelist": {
+        "creator": (200, 302),
+        "stranger": (200, 302),
+        "superuser": (200, 403),
+        "powerless": (403, 403),
+    },
+    "add": {"creator": (200, 200), "stranger": (200, 200), "superuser": (200, 200), "powerless": (403, 403)},
+    "history": {
+        "creator": (200, 200),
+        "stranger": (404, 404),
+        "superuser": (200, 200),
+        "powerless": (403, 403),
+    },
+    "delete": {
+        "creator": (200, 302),
+        "stranger": (404, 404),
+        "superuser": (403, 403),
+        "powerless": (403, 403),
+    },
+    "change": {
+        "creator": (200, 302),
+        "stranger": (404, 404),
+        "superuser": (200, 403),
+        "powerless": (403, 403),
+    },
+    "rotate": {
+        "creator": (200, 200),
+        "stranger": (404, 404),
+        "superuser": (403, 403),
+        "powerless": (403, 403),
+    },
+    "revoke": {
+        "creator": (200, 302),
+        "stranger": (404, 404),
+        "superuser": (403, 403),
+        "powerless": (403, 403),
+    },
+    "take_over": {
+        "creator": (403, 403),
+        "stranger": (404, 404),
+        "superuser": (200, 302),
+        "powerless": (403, 403),
+    },
+    "": {"creator": (302, 302), "stranger": (302, 302), "superuser": (302, 302), "powerless": (302, 302)},
+}
+"""What everybody of the staff gets on each route, for GET and for POST; others are sent to log in."""
+
+WRITES = {
+    *(("creator", route) for route in ("changelist", "delete", "change", "rotate", "revoke")),
+    ("superuser", "take_over"),
+}
+SITES = {"admin": admin.site, "backoffice": backoffice}
+
+
+def admin_path(site: str, route: str, key: APIKey) -> str:
+    """Return the path of a route to the key."""
+    if route == "":
+        return f"/{site}/allowlist/apikey/{key.pk}/"
+    args = [] if route in ("changelist", "add") else [key.pk]
+    return reverse(f"{site}:allowlist_apikey_{route}", args=args)
+
+
+def routes_of(site: AdminSite) -> Iterator[str]:
+    """Yield the names of the routes to keys, without what they have in common."""
+    for pattern in site._registry[APIKey].get_urls():
+        assert isinstance(pattern, URLPattern)
+        yield (pattern.name or "").removeprefix("allowlist_apikey_")
+
+
+def form_for(route: str, owner: User, site: str, key: APIKey) -> dict[str, Any]:
+    """Return what the creator's browser would post there, had they changed something."""
+    fields = {"name": "Changed", "kind": "publishable", "environment": "live", "post": "yes"}
+    if route == "changelist":
+        return {"action": "delete_selected", "_selected_action": str(key.pk), "post": "yes"}
+    if route == "add":
+        lists = {
+            f"{each}-{what}_FORMS": "0"
+            for each in ("allowed_domains", "allowed_ips")
+            for what in ("TOTAL", "INITIAL")
+        }
+        modes = {"domain_mode": "all", "ip_mode": "all", "condition": "all", "enforcement": "enforce"}
+        return {**fields, **lists, **modes}
+    if route == "change":
+        return {**Admin(owner, site).get(f"{key.pk}/change/").fields, "name": "Changed"}
+    return fields
+
+
+def test_every_route_of_the_admin_has_a_row() -> None:
+    for site in SITES.values():
+        assert set(routes_of(site)) == set(ADMIN_ROUTES)
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize("route", ADMIN_ROUTES)
+@pytest.mark.parametrize("site", SITES)
+def test_admin_pages_asked_for(owned: Owned, site: str, route: str, who: str) -> None:
+    key, client, _ = owned
+    key.refresh_from_db()
+    before = snapshot()
+    path = admin_path(site, route, key)
+    for method in sorted({*METHODS} - {"POST"}):
+        response = client.generic(method, path)
+        assert response.status_code == ADMIN_ROUTES[route].get(who, (302, 302))[0], method
+        assert snapshot() == before
+        if who not in ("creator", "superuser"):
+            assert seen_of(key, response) == []
+        if who in ("member", "nobody"):
+            assert response.headers["Location"] == f"/{site}/login/?next={path}"
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize("route", ADMIN_ROUTES)
+@pytest.mark.parametrize("site", SITES)
+def test_admin_forms_sent(owned: Owned, creator: User, site: str, route: str, who: str) -> None:
+    key, client, visitor = owned
+    form = form_for(route, key.creator, site, key) if who != "powerless" else {"name": "Changed"}
+    key.refresh_from_db()
+    before = rows_of(key)
+    path = admin_path(site, route, key)
+    response: Any = client.post(path, form)
+    expected = ADMIN_ROUTES[route].get(who, (302, 302))[1]
+    assert response.status_code == expected
+    assert (rows_of(key) != before) is ((who, route) in WRITES)
+    if who not in ("creator", "superuser"):
+        assert seen_of(key, response) == []
+    if who in ("member", "nobody"):
+        assert response.headers["Location"] == f"/{site}/login/?next={path}"
+    made = APIKey.objects.exclude(pk=key.pk)
+    assert [each.creator for each in made] == ([visitor] if (route, expected) == ("add", 200) else [])
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?q=idden-nam", "?q=.example", "?kind__exact=publishable", "?all=", "?_popup=1"]
+)
+def test_the_list_shows_strangers_nothing_of_it_however_asked(
+    creator: User, stranger: User, query: str
+) -> None:
+    key = make_key(creator)
+    mine = APIKey.objects.create_key(name="Mine of hers", creator=stranger)[0]
+    response: Any = Admin(stranger).client.get(f"/admin/allowlist/apikey/{query}")
+    assert seen_of(key, response) == []
+    assert "2 API keys" not in response.content.decode()
+    assert (mine.hint in response.content.decode()) is ("q=" not in query)
+
+
+@pytest.mark.parametrize(
+    "post", [{}, {"post": "yes"}, {"select_across": "1", "post": "yes"}, {"select_across": "1"}]
+)
+def test_the_delete_action_leaves_others_keys_alone(
+    creator: User, stranger: User, superuser: User, post: dict[str, str]
+) -> None:
+    key = make_key(creator)
+    for visitor in (stranger, superuser):
+        own = APIKey.objects.create_key(name="Own", creator=visitor)[0]
+        before = rows_of(key)
+        form = {"action": "delete_selected", "_selected_action": [str(key.pk), str(own.pk)], **post}
+        response: Any = Admin(visitor).client.post("/admin/allowlist/apikey/", form)
+        assert rows_of(key) == before
+        if visitor is stranger:
+            assert seen_of(key, response) == []
+            assert APIKey.objects.filter(pk=own.pk).exists() is ("post" not in post)
+        elif "post" in post:  # Not even their own: the selection is judged as a whole.
+            assert response.status_code == 403
+            assert APIKey.objects.filter(pk=own.pk).exists()
+
+
+def test_an_action_on_the_keys_own_page_is_the_creators(creator: User, superuser: User) -> None:
+    key = make_key(creator)
+    before = rows_of(key)
+    for prefix in ("", "changeform-", "change_form-"):
+        form = {f"{prefix}action": "delete_selected", "_selected_action": str(key.pk), "post": "yes"}
+        response = Admin(superuser).client.post(f"/admin/allowlist/apikey/{key.pk}/change/", form)
+        assert response.status_code in (302, 403)
+    assert rows_of(key) == before
+
+
+def test_a_superuser_reads_everything_and_is_offered_no_control(creator: User, superuser: User) -> None:
+    key = make_key(creator)
+    page = Admin(superuser).get(f"{key.pk}/change/")
+    for said in ("Hidden-name", "Hidden-shop", *ENTRIES, str(creator)):
+        assert said in page.text
+    assert not page.fields.keys() & {"name", "domain_mode", "paste_domains", "allowed_domains-0-domain"}
+    steps = [link.split("/")[-2] for link in page.links if f"apikey/{key.pk}/" in link]
+    assert "take-over" in steps
+    assert not {"rotate", "revoke", "delete"} & set(steps)
+
+
+# Other ways round
+
+
+@pytest.fixture
+def theirs(stranger: User) -> APIKey:
+    """Return a key of a stranger's."""
+    return make_key(stranger)
+
+
+@pytest.fixture
+def ours(creator: User) -> APIKey:
+    """Return a key of the creator's."""
+    return APIKey.objects.create_key(
+        name="Ours", creator=creator, allowed_domains=["ours.example"], allowed_ips=["192.0.2.1"]
+    )[0]
+
+
+@pytest.mark.parametrize(
+    "extra", [{}, {"allowed_domains-0-DELETE": "on"}, {"allowed_domains-0-domain": "stolen.example"}], ids=str
+)
+@pytest.mark.parametrize("initial", ["1", "0", "2"])
+def test_anothers_entry_is_not_moved_changed_or_removed_by_its_id_in_a_row(
+    creator: User, ours: APIKey, theirs: APIKey, extra: dict[str, str], initial: str
+) -> None:
+    site = Admin(creator)
+    entry = theirs.allowed_domains.first()
+    assert entry is not None
+    before = rows_of(theirs)
+    fields = site.get(f"{ours.pk}/change/").fields
+    fields |= {"allowed_domains-0-id": str(entry.pk), "allowed_domains-INITIAL_FORMS": initial, **extra}
+    for key_field in (str(ours.pk), str(theirs.pk), ""):
+        response = site.send(f"{ours.pk}/change/", {**fields, "allowed_domains-0-key": key_field})
+        assert response.status_code in (200, 302)
+        assert seen_of(theirs, response) == []
+        assert rows_of(theirs) == before
+    assert not set(texts(ours)) & set(ENTRIES)
+
+
+def test_anothers_entry_and_one_that_there_is_not_are_answered_alike(
+    creator: User, ours: APIKey, theirs: APIKey
+) -> None:
+    site = Admin(creator)
+    entry = theirs.allowed_domains.first()
+    assert entry is not None
+    fields = site.get(f"{ours.pk}/change/").fields
+    answers = [
+        site.refused(f"{ours.pk}/change/", {**fields, "allowed_domains-0-id": pk})
+        for pk in (str(entry.pk), "987654321")
+    ]
+    assert answers[0].errors == answers[1].errors
+
+
+def test_an_entry_does_not_move_between_ones_own_keys_by_the_form(creator: User, ours: APIKey) -> None:
+    other = make_key(creator)
+    site = Admin(creator)
+    fields = site.get(f"{ours.pk}/change/").fields
+    before = snapshot()[1:]
+    site.send(f"{ours.pk}/change/", {**fields, "allowed_domains-0-key": str(other.pk)})
+    moved = other.allowed_domains.first()
+    assert moved is not None
+    site.send(f"{ours.pk}/change/", {**fields, "allowed_domains-0-id": str(moved.pk)})
+    assert snapshot()[1:] == before
+
+
+def test_a_new_row_is_the_keys_of_the_url_whatever_key_is_posted(
+    creator: User, ours: APIKey, theirs: APIKey
+) -> None:
+    site = Admin(creator)
+    before = rows_of(theirs)
+    fields = rows(site.get(f"{ours.pk}/change/").fields, "allowed_domains", ("", "new.example"))
+    for field in ("allowed_domains-1-key", "allowed_domains-1-key_id", "key", "id", "pk"):
+        site.send(f"{ours.pk}/change/", {**fields, field: str(theirs.pk)})
+    assert rows_of(theirs) == before
+
+
+def test_the_creator_of_a_key_is_not_posted(
+    creator: User, stranger: User, superuser: User, ours: APIKey
+) -> None:
+    posted = {"creator": str(stranger.pk), "creator_id": str(stranger.pk)}
+    site = Admin(creator)
+    site.saved(f"{ours.pk}/change/", {**site.get(f"{ours.pk}/change/").fields, **posted})
+    Admin(superuser).send("add/", {**Admin(superuser).get("add/").fields, "name": "New", **posted})
+    assert APIKey.objects.get(pk=ours.pk).creator == creator
+    assert APIKey.objects.get(name="New").creator == superuser
+
+
+def test_save_as_new_takes_nothing_from_anothers_key(creator: User, theirs: APIKey) -> None:
+    site = Admin(creator)
+    before = rows_of(theirs)
+    entry = theirs.allowed_domains.first()
+    assert entry is not None
+    fields = rows(site.get("add/").fields, "allowed_domains", ("", "mine.example"))
+    fields |= {"name": "Mine", "domain_mode": "listed", "allowed_domains-0-id": str(entry.pk)}
+    fields |= {"allowed_domains-INITIAL_FORMS": "1", "_saveasnew": "1"}
+    response = site.client.post(f"/admin/allowlist/apikey/{theirs.pk}/change/", fields)
+    assert rows_of(theirs) == before
+    assert seen_of(theirs, response) == []
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_autocompletion_offers_ones_own_keys(
+    creator: User, stranger: User, superuser: User, ours: APIKey, theirs: APIKey, site: str
+) -> None:
+    query = {"app_label": "testapp", "model_name": "project", "field_name": "key", "term": ""}
+    for visitor, found in ((creator, {ours.pk}), (stranger, {theirs.pk}), (superuser, {ours.pk, theirs.pk})):
+        response: Any = Admin(visitor).client.get(f"/{site}/autocomplete/", query)
+        assert {int(each["id"]) for each in response.json()["results"]} == found
+    response = Admin(creator).client.get(f"/{site}/autocomplete/", {**query, "term": "Hidden"})
+    assert seen_of(theirs, response) == []
+
+
+def test_the_log_of_anothers_key_is_not_shown(creator: User, stranger: User, theirs: APIKey) -> None:
+    hers = Admin(stranger)
+    hers.saved(f"{theirs.pk}/change/", {**hers.get(f"{theirs.pk}/change/").fields, "enforcement": "report"})
+    assert LogEntry.objects.count() == 1
+    site = Admin(creator)
+    for path in (
+        "/admin/",
+        "/admin/allowlist/",
+        "/admin/allowlist/apikey/",
+        f"/admin/allowlist/apikey/{theirs.pk}/history/",
+    ):
+        assert seen_of(theirs, site.client.get(path)) == []
+    assert site.client.get("/admin/admin/logentry/").status_code == 404
+
+
+def test_what_depends_on_a_key_is_shown_with_it_to_its_creator_alone(
+    creator: User, stranger: User, theirs: APIKey
+) -> None:
+    Project.objects.create(name="Hidden-project", key=theirs)
+    assert "Hidden-project" in Admin(stranger).get(f"{theirs.pk}/delete/").text
+    response = Admin(creator).client.get(f"/admin/allowlist/apikey/{theirs.pk}/delete/")
+    assert response.status_code == 404
+    assert seen_of(theirs, response) == []

@@ -1,0 +1,62 @@
+"""What is installed: ``allowlist/`` with everything in it, and nothing beside it."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from email import message_from_string
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+METADATA = "django_allowlist-0.1.0.dist-info"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """Build the wheel with the back end that the development dependencies hold: no network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    (path,) = folder.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_package_and_its_metadata_alone(wheel: zipfile.ZipFile) -> None:
+    assert {name.partition("/")[0] for name in wheel.namelist()} == {"allowlist", METADATA}
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
+    files = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "allowlist").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert "allowlist/py.typed" in files
+    assert {name for name in wheel.namelist() if name.startswith("allowlist/")} == files
+
+
+@pytest.mark.slow
+def test_the_metadata_say_what_the_package_is(wheel: zipfile.ZipFile) -> None:
+    metadata = message_from_string(wheel.read(f"{METADATA}/METADATA").decode())
+    assert metadata["Name"] == "django-allowlist"
+    assert metadata["License-Expression"] == "MIT"
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert set(metadata.get_all("Provides-Extra", [])) == {"cors", "redis", "openapi", "dev"}
+    assert f"{METADATA}/licenses/LICENSE" in wheel.namelist()
+
+
+def test_the_app_needs_five_packages_and_no_more() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = {re.match(r"[A-Za-z0-9-]+", each)[0] for each in project["dependencies"]}  # type: ignore[index]
+    assert names == {"Django", "djangorestframework", "django-ipware", "ada-url", "publicsuffixlist"}
+
+
+def test_the_changelog_tells_of_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)

@@ -1,0 +1,355 @@
+"""Writers at the same moment, on the real database of the run, each on a connection of its own."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import connections, transaction
+from django.utils import timezone
+
+from allowlist.models import AllowedDomain, AllowedIP, APIKey
+from tests import databases
+from tests.conftest import User
+from tests.probes import (
+    ALIASES,
+    BLOG,
+    INVALID,
+    SERVED,
+    SERVER,
+    SHOP,
+    ask,
+    domains,
+    ips,
+    row,
+    told,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=ALIASES)
+
+CLIENTS = 50
+PATIENCE = 60
+"""Seconds after which a thread that waits is taken for one that would wait for ever."""
+
+Action = Callable[[], Any]
+
+
+class Thread(threading.Thread):
+    """Does one thing on a connection of its own; ``outcome`` is what it returned or raised."""
+
+    def __init__(self, action: Action) -> None:
+        super().__init__(daemon=True)
+        self.action = action
+        self.outcome: Any = None
+
+    def run(self) -> None:
+        """Do it."""
+        try:
+            self.outcome = self.action()
+        except Exception as error:  # noqa: BLE001
+            self.outcome = error
+        finally:
+            connections.close_all()
+
+    def finish(self) -> Any:
+        """Wait for the end and return the outcome."""
+        self.join(PATIENCE)
+        assert not self.is_alive(), "It waits for ever."
+        return self.outcome
+
+
+def at_once(*actions: Action) -> list[Any]:
+    """Do all at the same moment; return what each returned or raised."""
+    barrier = threading.Barrier(len(actions))
+
+    def start(action: Action) -> Any:
+        barrier.wait(PATIENCE)
+        return action()
+
+    threads = [Thread(partial(start, action)) for action in actions]
+    for thread in threads:
+        thread.start()
+    return [thread.finish() for thread in threads]
+
+
+def refusals(outcomes: Sequence[Any]) -> Counter[str | None]:
+    """Count the codes of what was refused; nothing else may have failed."""
+    failed = [each for each in outcomes if isinstance(each, Exception)]
+    refusals = [each for each in failed if isinstance(each, ValidationError)]
+    assert refusals == failed
+    return Counter(told(each)[0].code for each in refusals)
+
+
+@pytest.fixture
+def key(creator: User) -> APIKey:
+    """Return a key that lists nothing."""
+    return APIKey.objects.create_key(name="Shop", creator=creator)[0]
+
+
+@pytest.fixture
+def in_request(monkeypatch: pytest.MonkeyPatch) -> Callable[[Action], Action]:
+    """Return what makes of an action one within a request's transaction that has read before."""
+    if databases.engine() == "sqlite":
+        # As a check recommends; without it SQLite answers "database is locked" to most.
+        for alias in connections:
+            monkeypatch.setitem(connections.settings[alias]["OPTIONS"], "transaction_mode", "IMMEDIATE")
+
+    def within(action: Action) -> Action:
+        def do() -> Any:
+            with transaction.atomic():
+                assert APIKey.objects.filter(name="Shop").count() == 1
+                return action()
+
+        return do
+
+    return within
+
+
+@contextmanager
+def uncommitted(action: Action) -> Iterator[None]:
+    """Have another connection do ``action`` and commit it some time after the block has begun.
+
+    The block runs while the other waits to commit; it must start what has to meet it.
+    """
+    done, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            action()
+            done.set()
+            assert go_on.wait(PATIENCE)
+
+    thread = Thread(hold)
+    thread.start()
+    assert done.wait(PATIENCE)
+    try:
+        yield
+    finally:
+        go_on.set()
+        outcome = thread.finish()
+    assert outcome is None, outcome
+
+
+def meet(first: Action, second: Action) -> Any:
+    """Begin ``second`` while ``first`` is not committed yet; return the outcome of ``second``."""
+    with uncommitted(first):
+        thread = Thread(second)
+        thread.start()
+        thread.join(0.3)
+    return thread.finish()
+
+
+class TestTheLimit:
+    WAYS: dict[str, Callable[[APIKey, int], Any]] = {
+        "add_domains": lambda key, n: key.add_domains([f"shop{n}.example"]),
+        "save": lambda key, n: AllowedDomain(key=key, domain=f"shop{n}.example").save(),
+        "create": lambda key, n: key.allowed_domains.create(domain=f"shop{n}.example"),
+        "bulk_create": lambda key, n: AllowedDomain.objects.bulk_create(
+            [AllowedDomain(key=key, domain=f"shop{n}.example")]
+        ),
+    }
+
+    @pytest.mark.parametrize("way", WAYS)
+    def test_holds_when_50_clients_add_at_once(self, key: APIKey, way: str) -> None:
+        outcomes = at_once(*(partial(self.WAYS[way], row(key), n) for n in range(CLIENTS)))
+        assert refusals(outcomes) == {"limit": 25}
+        assert len(domains(key)) == 25
+
+    def test_holds_when_each_is_within_a_request_that_has_read_before(
+        self, key: APIKey, in_request: Callable[[Action], Action]
+    ) -> None:
+        outcomes = at_once(
+            *(in_request(partial(row(key).add_ips, [f"203.0.113.{n}"])) for n in range(CLIENTS))
+        )
+        assert refusals(outcomes) == {"limit": 25}
+        assert len(ips(key)) == 25
+
+    def test_holds_for_whole_batches(self, key: APIKey) -> None:
+        outcomes = at_once(
+            *(partial(row(key).add_ips, [f"203.0.{n}.{m}" for m in range(3)]) for n in range(20))
+        )
+        assert refusals(outcomes) == {"limit": 12}
+        assert len(ips(key)) == 24
+
+
+class TestOnAndOff:
+    def test_turning_off_takes_along_what_is_being_added(self, key: APIKey) -> None:
+        key.restrict_domains([SHOP])
+        other = row(key)
+        assert meet(lambda: other.add_domains([BLOG]), key.allow_all_domains) is None
+        assert (row(key).domain_mode, domains(key)) == ("all", [])
+
+    def test_turning_off_takes_along_what_is_being_saved(self, key: APIKey) -> None:
+        key.restrict_ips([SERVER])
+        other = AllowedIP(key=row(key), ip="203.0.113.9")
+        assert meet(other.save, key.allow_all_ips) is None
+        assert (row(key).ip_mode, ips(key)) == ("all", [])
+
+    def test_what_is_added_after_it_was_turned_off_waits_for_it_to_be_turned_on(self, key: APIKey) -> None:
+        key.restrict_domains([SHOP])
+        other = row(key)
+        added = meet(key.allow_all_domains, lambda: other.add_domains([BLOG]))
+        assert [each.domain for each in added.entries] == [BLOG]
+        assert (row(key).domain_mode, domains(key)) == ("all", [BLOG])
+
+    def test_off_against_a_replacement_leaves_one_of_both(self, key: APIKey) -> None:
+        for _ in range(10):
+            row(key).restrict_domains([SHOP])
+            outcomes = at_once(row(key).allow_all_domains, lambda: row(key).restrict_domains([BLOG]))
+            assert not refusals(outcomes)
+            assert (row(key).domain_mode, domains(key)) in [("all", []), ("listed", [BLOG])]
+
+    def test_the_last_two_are_not_both_removed(self, key: APIKey) -> None:
+        for _ in range(10):
+            row(key).restrict_domains([SHOP, BLOG])
+            entry = key.allowed_domains.get(domain=SHOP)
+            outcomes = at_once(entry.delete, lambda: row(key).remove_domains([BLOG]))
+            assert refusals(outcomes) == {"empty_list": 1}
+            assert len(domains(key)) == 1
+
+    def test_a_list_is_not_turned_on_while_its_last_entry_is_removed(self, key: APIKey) -> None:
+        for _ in range(10):
+            row(key).allow_all_ips()
+            row(key).add_ips([SERVER])
+            outcomes = at_once(AllowedIP.objects.all().delete, row(key).restrict_ips)
+            assert refusals(outcomes) == {"empty_list": 1}
+            assert (row(key).ip_mode == "listed") == bool(ips(key))
+
+
+class TestOneList:
+    def test_replacements_at_once_end_as_one_of_them(self, key: APIKey) -> None:
+        lists = [[f"shop{m}.example" for m in range(n * 7, n * 7 + 12)] for n in range(4)]
+        for _ in range(5):
+            outcomes = at_once(*(partial(row(key).restrict_domains, each) for each in lists))
+            assert not refusals(outcomes)
+            assert sorted(domains(key)) in [sorted(each) for each in lists]
+
+    def test_the_same_entry_added_by_many_is_there_once_and_told_to_the_others(self, key: APIKey) -> None:
+        outcomes = at_once(*[lambda: row(key).add_domains([SHOP])] * 10)
+        assert not refusals(outcomes)
+        assert Counter(len(each.entries) for each in outcomes) == {1: 1, 0: 9}
+        assert Counter(len(each.duplicates) for each in outcomes) == {1: 9, 0: 1}
+        assert domains(key) == [SHOP]
+
+    def test_the_same_entry_saved_by_many_is_there_once_and_refused_to_the_others(self, key: APIKey) -> None:
+        outcomes = at_once(*[lambda: AllowedDomain(key=row(key), domain=SHOP).save()] * 10)
+        assert refusals(outcomes) == {"duplicate": 9}
+        assert domains(key) == [SHOP]
+
+    def test_two_entries_do_not_become_the_same(self, key: APIKey) -> None:
+        key.restrict_domains([SHOP, BLOG])
+        entries = list(key.allowed_domains.all())
+        for entry in entries:
+            entry.domain = "https://new.example"
+        assert refusals(at_once(*(entry.save for entry in entries))) == {"duplicate": 1}
+        assert domains(key).count("https://new.example") == 1
+
+    def test_an_entry_changed_while_the_list_is_replaced_is_gone_or_refused(self, key: APIKey) -> None:
+        for number in range(10):
+            row(key).restrict_domains([SHOP])
+            entry = key.allowed_domains.get()
+            entry.domain = BLOG
+            outcomes = at_once(entry.save, partial(row(key).restrict_domains, [f"shop{number}.example"]))
+            assert refusals(outcomes) in [{}, {"deleted": 1}]
+            assert domains(key) == [f"shop{number}.example"]
+
+    def test_bulk_writes_over_several_keys_in_any_order_wait_for_each_other(self, creator: User) -> None:
+        keys = [APIKey.objects.create_key(name=f"Key {n}", creator=creator)[0] for n in range(12)]
+
+        def fill(order: Sequence[APIKey], n: int) -> Any:
+            return AllowedIP.objects.bulk_create([AllowedIP(key=key, ip=f"203.0.113.{n}") for key in order])
+
+        def empty() -> Any:
+            return AllowedIP.objects.filter(key__in=keys).delete()
+
+        for number in range(4):
+            outcomes = at_once(
+                partial(fill, keys, 2 * number), partial(fill, keys[::-1], 2 * number + 1), empty, empty
+            )
+            assert not refusals(outcomes)
+
+
+class TestKeys:
+    def test_a_stale_rename_at_the_moment_of_a_restriction_does_not_open_the_key(self, key: APIKey) -> None:
+        for number in range(10):
+            row(key).allow_all_domains()
+            stale, other = row(key), row(key)
+            stale.name = f"Renamed {number}"
+            assert not refusals(at_once(stale.save, partial(other.restrict_domains, [SHOP])))
+            assert (row(key).name, row(key).domain_mode) == (f"Renamed {number}", "listed")
+
+    def test_a_rename_that_waits_for_a_restriction_does_not_undo_it(self, key: APIKey) -> None:
+        stale, other = row(key), row(key)
+        stale.name = "Renamed"
+        assert meet(lambda: other.restrict_domains([SHOP]), stale.save) is None
+        assert (row(key).name, row(key).domain_mode, domains(key)) == ("Renamed", "listed", [SHOP])
+
+    def test_a_key_revoked_while_it_rotates_is_revoked(self, key: APIKey) -> None:
+        old = key.token
+        for _ in range(5):
+            outcomes = at_once(row(key).revoke, lambda: row(key).rotate(timedelta(hours=1)))
+            assert refusals(outcomes) in [{}, {"revoked": 1}]
+            assert row(key).revoked_at is not None
+            assert ask(old) == INVALID
+            assert all(ask(token) == INVALID for token in outcomes if isinstance(token, str))
+
+    def test_rotations_at_once_leave_one_token(self, key: APIKey) -> None:
+        tokens = [key.token, *at_once(*[lambda: row(key).rotate()] * 8)]
+        assert sorted(ask(token).status for token in tokens) == [200, *[401] * 8]
+        assert ask(row(key).token) == SERVED
+
+    @pytest.mark.parametrize("by_queryset", [False, True])
+    def test_an_entry_added_while_its_key_is_deleted_is_refused_or_gone(
+        self, creator: User, by_queryset: bool
+    ) -> None:
+        for _ in range(5):
+            key, _token = APIKey.objects.create_key(name="Short-lived", creator=creator)
+            stale = row(key)
+            delete = APIKey.objects.filter(name="Short-lived").delete if by_queryset else row(key).delete
+            assert refusals(at_once(delete, partial(stale.add_domains, [SHOP]))) in [{}, {"deleted": 1}]
+            assert not AllowedDomain.objects.exists()
+
+    @pytest.mark.parametrize("by_queryset", [False, True])
+    def test_a_key_deleted_while_an_entry_is_being_added_takes_it_along(
+        self, key: APIKey, by_queryset: bool
+    ) -> None:
+        other = row(key)
+        delete = APIKey.objects.all().delete if by_queryset else row(key).delete
+        deleted = meet(lambda: other.add_domains([SHOP]), delete)
+        assert deleted == (2, {"allowlist.APIKey": 1, "allowlist.AllowedDomain": 1})
+
+
+class TestLastUse:
+    def test_a_locked_row_neither_delays_nor_fails_a_request(self, key: APIKey) -> None:
+        with uncommitted(lambda: row(key).add_domains([BLOG])):
+            thread = Thread(lambda: ask(key.token))
+            thread.start()
+            # While the lock is held: this returns only if the request does not wait for it.
+            assert thread.finish() == SERVED
+        assert row(key).last_used_at is None
+        assert ask(key.token) == SERVED
+        assert row(key).last_used_at is not None
+
+    def test_many_requests_at_once_write_it_once_and_again_after_a_minute(self, key: APIKey) -> None:
+        def use() -> Any:
+            assert ask(key.token) == SERVED
+            return row(key).last_used_at
+
+        for _ in range(3):
+            seen = {each for each in at_once(*[use] * 10) if each is not None}
+            assert seen <= {row(key).last_used_at}
+            last = row(key).last_used_at
+            assert last is not None
+            assert timezone.now() - last < timedelta(minutes=1)
+            assert ask(key.token) == SERVED
+            assert row(key).last_used_at == last
+            long_ago = last - timedelta(minutes=2)
+            APIKey.objects.update(last_used_at=long_ago)
+            assert ask(key.token) == SERVED
+            assert row(key).last_used_at != long_ago
+            APIKey.objects.update(last_used_at=None)

@@ -1,0 +1,310 @@
+"""The settings: each one's default, check and effect, and what happens where they are wrong."""
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.test import Client, override_settings
+
+from allowlist.conf import Settings, errors, settings
+from allowlist.models import APIKey
+from tests.conftest import User
+from tests.probes import (
+    BLOG,
+    INVALID,
+    IP_NOT_LISTED,
+    NOT_LISTED,
+    SERVED,
+    SERVER,
+    SHOP,
+    Answer,
+    ask,
+    refused,
+)
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+
+DEFAULTS: dict[str, Any] = {
+    "MAX_DOMAINS": 25,
+    "MAX_IPS": 25,
+    "DOMAIN_MODES": ("all", "listed"),
+    "IP_MODES": ("all", "listed"),
+    "CONDITIONS": ("all", "any", "by_source"),
+    "DOMAIN_FORMS": ("origin", "host", "wildcard"),
+    "IP_FORMS": ("address", "network"),
+    "PUBLIC_IPS_ONLY": False,
+    "EMPTY_LIST": "refuse",
+    "MISSING_ORIGIN": "deny",
+    "TRUSTED_PROXIES": (),
+    "CLIENT_IP_HEADER": "X-Forwarded-For",
+    "KEY_HEADER": "X-API-Key",
+    "KEY_QUERY_PARAM": "key",
+}
+ONE_NUMBER = "must be a whole number above 0, or None for no limit."
+NO_NETWORK = 'is no network, address or "unix"'
+WRONG: list[tuple[str, Any, str]] = [
+    *[(name, value, ONE_NUMBER) for name in ("MAX_DOMAINS", "MAX_IPS") for value in (0, -1, True, "25", 2.5)],
+    ("DOMAIN_MODES", "listed", "must be a tuple with at least one of 'all', 'listed'."),
+    ("DOMAIN_MODES", (), "must be a tuple with at least one of 'all', 'listed'."),
+    ("DOMAIN_MODES", None, "must be a tuple with at least one of 'all', 'listed'."),
+    ("DOMAIN_MODES", ("all", "all"), "names something twice."),
+    ("DOMAIN_MODES", ("list",), "holds 'list'; it may hold 'all', 'listed'. Did you mean 'listed'?"),
+    ("IP_MODES", ("ALL",), "holds 'ALL'; it may hold 'all', 'listed'. Did you mean 'all'?"),
+    ("IP_MODES", ["all", 7], "holds 7; it may hold 'all', 'listed'."),
+    (
+        "CONDITIONS",
+        ("by-source",),
+        "holds 'by-source'; it may hold 'all', 'any', 'by_source'. Did you mean 'by_source'?",
+    ),
+    (
+        "DOMAIN_FORMS",
+        ("origins",),
+        "holds 'origins'; it may hold 'origin', 'host', 'wildcard'. Did you mean 'origin'?",
+    ),
+    ("IP_FORMS", ({},), "holds {}; it may hold 'address', 'network'."),
+    ("PUBLIC_IPS_ONLY", 1, "must be True or False."),
+    (
+        "EMPTY_LIST",
+        "refused",
+        "is 'refused'; it must be 'refuse', 'deny', 'allow'. Did you mean 'refuse'?",
+    ),
+    ("EMPTY_LIST", None, "is None; it must be 'refuse', 'deny', 'allow'."),
+    ("MISSING_ORIGIN", "Allow", "is 'Allow'; it must be 'deny', 'allow'. Did you mean 'allow'?"),
+    ("TRUSTED_PROXIES", "10.0.0.0/8", 'must be a tuple of networks, such as ("10.0.0.0/8", "unix").'),
+    (
+        "TRUSTED_PROXIES",
+        ("10.0.0.1/8",),
+        "holds '10.0.0.1/8', which is no network, address or \"unix\" (10.0.0.1/8 has host bits set).",
+    ),
+    (
+        "TRUSTED_PROXIES",
+        ("proxy",),
+        f"holds 'proxy', which {NO_NETWORK} ('proxy' does not appear to be an IPv4 or IPv6 network).",
+    ),
+    (
+        "TRUSTED_PROXIES",
+        (10,),
+        f"holds 10, which {NO_NETWORK} ('10' does not appear to be an IPv4 or IPv6 network).",
+    ),
+    *[
+        (name, value, "must be a header's name as clients send it, such as X-API-Key.")
+        for name in ("CLIENT_IP_HEADER", "KEY_HEADER")
+        for value in ("", "-", "HTTP_X_API_KEY", "X API Key", "X-Schlüssel", None)
+    ],
+    *[
+        ("KEY_QUERY_PARAM", value, "must be a query parameter's name, or None to turn it off.")
+        for value in ("", 5, False)
+    ],
+]
+RIGHT: list[tuple[str, Any]] = [
+    ("MAX_DOMAINS", 1),
+    ("MAX_IPS", None),
+    ("DOMAIN_MODES", ["all"]),
+    ("CONDITIONS", ("any",)),
+    ("IP_FORMS", ("network",)),
+    ("PUBLIC_IPS_ONLY", True),
+    ("EMPTY_LIST", "deny"),
+    ("MISSING_ORIGIN", "allow"),
+    ("TRUSTED_PROXIES", ["10.0.0.0/8", "2001:db8::1", "unix"]),
+    ("CLIENT_IP_HEADER", "CF-Connecting-IP"),
+    ("KEY_HEADER", "Widget-Key"),
+    ("KEY_QUERY_PARAM", None),
+]
+
+
+def told() -> list[str]:
+    """Return what the system checks say of the settings in force."""
+    return [each.msg for each in checks.run_checks() if each.id == "allowlist.E001"]
+
+
+class TestDefaults:
+    def test_are_those_of_the_documentation(self) -> None:
+        assert not hasattr(django_settings, "ALLOWLIST")
+        assert {name: getattr(settings(), name) for name in DEFAULTS} == DEFAULTS
+        assert not told()
+        with override_settings(ALLOWLIST={}):
+            assert {name: getattr(settings(), name) for name in DEFAULTS} == DEFAULTS
+            assert not told()
+
+    def test_there_is_no_other_setting(self) -> None:
+        assert [field.name for field in fields(Settings) if field.init] == list(DEFAULTS)
+
+    def test_hold_where_another_setting_is_given(self) -> None:
+        with override_settings(ALLOWLIST={"MAX_IPS": 5}):
+            assert (settings().MAX_IPS, settings().MAX_DOMAINS) == (5, 25)
+
+
+class TestChecks:
+    def test_every_setting_is_given_a_wrong_value_here(self) -> None:
+        assert {name for name, _value, _told in WRONG} == set(DEFAULTS)
+
+    @pytest.mark.parametrize(("name", "value", "sentence"), WRONG)
+    def test_a_wrong_value_is_an_error_that_says_what_is_right(
+        self, name: str, value: Any, sentence: str
+    ) -> None:
+        with override_settings(ALLOWLIST={name: value}):
+            assert told() == [f"ALLOWLIST[{name!r}] {sentence}"]
+            with pytest.raises(ImproperlyConfigured, match=name):
+                settings()
+
+    @pytest.mark.parametrize(("name", "value"), RIGHT)
+    def test_a_right_value_is_none_and_is_in_force(self, name: str, value: Any) -> None:
+        with override_settings(ALLOWLIST={name: value}):
+            assert not told()
+            assert getattr(settings(), name) == (tuple(value) if isinstance(value, list) else value)
+
+    @pytest.mark.parametrize(
+        ("name", "offer"),
+        [
+            ("MAX_DOMAIN", " Did you mean 'MAX_DOMAINS'?"),
+            ("max_ips", " Did you mean 'MAX_IPS'?"),
+            ("TRUSTED_PROXY", " Did you mean 'TRUSTED_PROXIES'?"),
+            ("KEY_PARAM", " Did you mean 'KEY_QUERY_PARAM'?"),
+            ("key_revision", ""),
+            ("QUUX", ""),
+            (7, ""),
+        ],
+    )
+    def test_an_unknown_name_is_an_error_that_offers_the_nearest(self, name: Any, offer: str) -> None:
+        with override_settings(ALLOWLIST={name: 1}):
+            assert told() == [f"ALLOWLIST has no setting {name!r}.{offer}"]
+            with pytest.raises(ImproperlyConfigured):
+                settings()
+
+    def test_everything_wrong_is_told_at_once(self) -> None:
+        with override_settings(ALLOWLIST={"MAX_IPS": 0, "MAX_IPZ": 5, "EMPTY_LIST": "no"}):
+            assert len(told()) == 3
+
+    @pytest.mark.parametrize("value", [None, [], "MAX_IPS", 5])
+    def test_a_value_that_is_no_dict_is_an_error(self, value: Any) -> None:
+        with override_settings(ALLOWLIST=value):
+            assert told() == ["ALLOWLIST must be a dict, such as ALLOWLIST = {'MAX_DOMAINS': 25}."]
+
+    @pytest.mark.parametrize("name", ["DOMAIN_MODES", "IP_MODES"])
+    @pytest.mark.parametrize("modes", [("listed",), ["listed", "all"]])
+    def test_a_recipe_in_which_a_plain_key_cannot_be_made_is_an_error(
+        self, creator: User, name: str, modes: Any
+    ) -> None:
+        with override_settings(ALLOWLIST={name: modes}):
+            assert len(told()) == 1
+            assert f"ALLOWLIST[{name!r}] makes every new key start as 'listed'" in told()[0]
+        for empty in ("deny", "allow"):
+            with override_settings(ALLOWLIST={name: modes, "EMPTY_LIST": empty}):
+                assert not told()
+                APIKey.objects.create_key(name="Shop", creator=creator)
+
+    def test_of_wrong_modes_the_recipe_is_not_judged(self) -> None:
+        assert len(list(errors({"DOMAIN_MODES": ("listed", "listed")}))) == 1
+        assert len(list(errors({"EMPTY_LIST": "none", "IP_MODES": ("listed",)}))) == 2
+
+
+class TestEffects:
+    """Of EMPTY_LIST, limits, modes and forms at save, see also test_entries and test_keys."""
+
+    @pytest.fixture
+    def token(self, creator: User) -> str:
+        return APIKey.objects.create_key(
+            name="Shop", creator=creator, allowed_domains=[SHOP], allowed_ips=[SERVER]
+        )[1]
+
+    @pytest.mark.parametrize(
+        ("name", "value", "listed", "code"),
+        [
+            ("MAX_DOMAINS", 1, {"allowed_domains": [SHOP, BLOG]}, "limit"),
+            ("MAX_IPS", 1, {"allowed_ips": [SERVER, "203.0.113.0/24"]}, "limit"),
+            ("DOMAIN_MODES", ("all",), {"allowed_domains": [SHOP]}, "mode"),
+            ("IP_MODES", ("all",), {"allowed_ips": [SERVER]}, "mode"),
+            ("CONDITIONS", ("all",), {"condition": "any"}, "invalid_choice"),
+            ("DOMAIN_FORMS", ("origin",), {"allowed_domains": ["shop.example"]}, "domain_form"),
+            ("DOMAIN_FORMS", ("origin",), {"allowed_domains": ["https://*.shop.example"]}, "domain_form"),
+            ("DOMAIN_FORMS", ("host", "wildcard"), {"allowed_domains": [SHOP]}, "domain_form"),
+            ("IP_FORMS", ("address",), {"allowed_ips": ["203.0.113.0/24"]}, "ip_form"),
+            ("IP_FORMS", ("network",), {"allowed_ips": [SERVER]}, "ip_form"),
+            ("PUBLIC_IPS_ONLY", True, {"allowed_ips": ["10.0.0.1"]}, "not_public"),
+        ],
+    )
+    def test_at_save(self, creator: User, name: str, value: Any, listed: dict[str, Any], code: str) -> None:
+        with override_settings(ALLOWLIST={name: value}), refused(code):
+            APIKey.objects.create_key(name="Shop", creator=creator, **listed)
+        APIKey.objects.create_key(name="Shop", creator=creator, **listed)
+
+    def test_public_addresses_are_taken_where_no_others_are(self, creator: User) -> None:
+        with override_settings(ALLOWLIST={"PUBLIC_IPS_ONLY": True}):
+            APIKey.objects.create_key(name="Shop", creator=creator, allowed_ips=["8.8.8.8", "2606:4700::/32"])
+
+    def test_of_empty_list_at_a_request(self, creator: User) -> None:
+        with override_settings(ALLOWLIST={"EMPTY_LIST": "deny"}):
+            _, token = APIKey.objects.create_key(
+                name="Shop", creator=creator, domain_mode="listed", ip_mode="listed"
+            )
+            assert ask(token) == NOT_LISTED
+        with override_settings(ALLOWLIST={"EMPTY_LIST": "allow"}):
+            assert ask(token) == SERVED
+        # Under "refuse" too, a list that is on and empty (from before, or by raw SQL) matches nothing.
+        assert ask(token) == NOT_LISTED
+
+    def test_of_missing_origin(self, token: str) -> None:
+        assert ask(token, None) == Answer(403, "origin_missing")
+        with override_settings(ALLOWLIST={"MISSING_ORIGIN": "allow"}):
+            assert ask(token, None) == SERVED
+            assert ask(token, "null") == Answer(403, "origin_opaque")
+
+    def test_of_trusted_proxies_and_the_client_ip_header(self, token: str) -> None:
+        def answer(**headers: str) -> int:
+            sent = {"X-API-Key": token, "Origin": SHOP, **headers}
+            return Client().get("/widget/alone/", headers=sent, REMOTE_ADDR="10.0.0.1").status_code
+
+        assert answer(X_Forwarded_For=SERVER) == 403
+        with override_settings(ALLOWLIST={"TRUSTED_PROXIES": ("10.0.0.0/8",)}):
+            assert answer(X_Forwarded_For=SERVER) == 200
+            assert answer(X_Real_IP=SERVER) == 403
+        with override_settings(
+            ALLOWLIST={"TRUSTED_PROXIES": ("10.0.0.0/8",), "CLIENT_IP_HEADER": "X-Real-IP"}
+        ):
+            assert answer(X_Forwarded_For=SERVER) == 403
+            assert answer(X_Real_IP=SERVER) == 200
+        with override_settings(ALLOWLIST={"TRUSTED_PROXIES": ("unix",)}):
+            assert answer(X_Forwarded_For=SERVER) == 403
+
+    def test_of_the_key_header_and_the_query_parameter(self, token: str) -> None:
+        def answer(path: str = "/widget/alone/", **headers: str) -> int:
+            return Client().get(path, headers={"Origin": SHOP, **headers}, REMOTE_ADDR=SERVER).status_code
+
+        assert answer(X_API_Key=token) == answer(f"/widget/alone/?key={token}") == 200
+        assert answer(Widget_Key=token) == answer(f"/widget/alone/?token={token}") == 401
+        with override_settings(ALLOWLIST={"KEY_HEADER": "Widget-Key", "KEY_QUERY_PARAM": "token"}):
+            assert answer(Widget_Key=token) == answer(f"/widget/alone/?token={token}") == 200
+            assert answer(X_API_Key=token) == answer(f"/widget/alone/?key={token}") == 401
+        with override_settings(ALLOWLIST={"KEY_QUERY_PARAM": None}):
+            assert answer(f"/widget/alone/?key={token}") == 401
+
+    def test_are_those_in_force_at_each_request(self, token: str) -> None:
+        assert ask(token, None, "192.0.2.1") == Answer(403, "origin_missing")
+        with override_settings(ALLOWLIST={"MISSING_ORIGIN": "allow"}):
+            assert ask(token, None, "192.0.2.1") == IP_NOT_LISTED
+        assert ask(token, None, "192.0.2.1") == Answer(403, "origin_missing")
+
+
+class TestWrongSettings:
+    @pytest.mark.parametrize("wrong", [{"MAX_DOMAINS": "many"}, {"EMPTY_LISTS": "allow"}, None, "x"])
+    def test_serve_nobody_where_checks_were_not_run(self, creator: User, wrong: Any) -> None:
+        _, token = APIKey.objects.create_key(name="Shop", creator=creator)
+        assert ask(token) == SERVED
+        headers = {"X-API-Key": token, "Origin": SHOP}
+        with override_settings(ALLOWLIST=wrong):
+            for path in ("/widget/alone/", "/widget/paired/", "/widget/both/", "/widget/either/"):
+                response = Client(raise_request_exception=False).get(path, headers=headers)
+                assert response.status_code >= 400
+        assert ask(token) == SERVED
+        assert ask(token + "x") == INVALID
+
+    @pytest.mark.parametrize("field", ["domain_mode", "ip_mode", "condition"])
+    def test_nor_do_rows_that_hold_what_is_none(self, creator: User, field: str) -> None:
+        from django.db.models import QuerySet
+
+        _, token = APIKey.objects.create_key(name="Shop", creator=creator)
+        QuerySet(APIKey).update(**{field: "none"})
+        assert ask(token) == Answer(503, "undecided")

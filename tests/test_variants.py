@@ -1,0 +1,35 @@
+"""The suite once more under other settings, each in a process of its own: they are fixed for one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+VARIANTS = {
+    # A UUID for the users' key, the e-mail address to log in.
+    "tests.settings_custom_user": ("keys", "entries", "api", "admin", "ownership", "last_use"),
+    # USE_TZ=False and ATOMIC_REQUESTS, far behind UTC.
+    "tests.settings_naive_atomic": ("keys", "entries", "freshness", "last_use", "fail_closed", "api"),
+}
+"""What each variant could change, by test file; the rest would only say the same again."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", VARIANTS)
+def test_the_suite_passes_under(settings: str) -> None:
+    files = [f"tests/test_{name}.py" for name in VARIANTS[settings]]
+    options = ["-q", "-m", "not slow", "-p", "no:cacheprovider", f"--ds={settings}"]
+    command = [sys.executable, "-m", "pytest", *options, *files]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("settings", VARIANTS)
+def test_no_migration_is_missing_under(settings: str) -> None:
+    options = ["--check", "--dry-run", f"--settings={settings}"]
+    command = [sys.executable, "-m", "django", "makemigrations", *options]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "No changes detected" in run.stdout

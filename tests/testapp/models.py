@@ -1,0 +1,16 @@
+"""What a project builds on keys: a row of its own, one to one with the key."""
+
+from django.db import models
+
+from allowlist.models import APIKey
+
+
+class Project(models.Model):
+    """A project whose key is an APIKey."""
+
+    name = models.CharField(max_length=100)
+    key = models.OneToOneField(APIKey, on_delete=models.CASCADE, related_name="project")
+
+    def __str__(self) -> str:
+        """Return the name."""
+        return self.name
