@@ -247,6 +247,13 @@ def test_a_single_address_and_a_list_are_networks_too(settings: Any) -> None:
     assert address("10.0.0.2", forwarded=SERVER) == "10.0.0.2"
 
 
+@pytest.mark.parametrize("mapped", ["::ffff:10.0.0.0/104", "::ffff:10.0.0.1", "::ffff:10.0.0.1/128"])
+def test_a_mapped_network_trusts_its_ipv4_addresses(settings: Any, mapped: str) -> None:
+    settings.ALLOWLIST = {"TRUSTED_PROXIES": [mapped]}
+    assert address(PROXY, forwarded=SERVER) == SERVER
+    assert address("11.0.0.1", forwarded=SERVER) == "11.0.0.1"
+
+
 def test_a_trusted_peer_without_the_header_is_the_client(settings: Any) -> None:
     settings.ALLOWLIST = {"TRUSTED_PROXIES": PROXIES}
     assert address(PROXY) == PROXY

@@ -342,9 +342,11 @@ class TestLastUse:
 
         for _ in range(3):
             seen = {each for each in at_once(*[use] * 10) if each is not None}
-            assert seen <= {row(key).last_used_at}
+            # On SQLite they may all have found the file locked: then the next request writes it.
+            assert ask(key.token) == SERVED
             last = row(key).last_used_at
             assert last is not None
+            assert seen <= {last}
             assert timezone.now() - last < timedelta(minutes=1)
             assert ask(key.token) == SERVED
             assert row(key).last_used_at == last
