@@ -1,20 +1,16 @@
 """The services that some tests need, and whether this machine has them.
 
-``absent("redis")`` is None, or the sentence that a skipped test gives for its reason.
+``absent("node")`` is None, or the sentence that a skipped test gives for its reason.
 """
 
-import os
 import shutil
 from collections.abc import Callable
 from functools import cache
 
 import psycopg
 import pymysql
-import redis
 
 from tests import databases
-
-REDIS_URL = os.environ.get("ALLOWLIST_REDIS_URL", "redis://127.0.0.1:6379/0")
 
 
 @cache
@@ -55,17 +51,6 @@ def _mariadb() -> str | None:
     return None
 
 
-def _redis() -> str | None:
-    client = redis.Redis.from_url(REDIS_URL, socket_connect_timeout=3)
-    try:
-        client.ping()
-    except redis.RedisError as error:
-        return f"Redis is not reachable at {REDIS_URL} ({_first_line(error)})"
-    finally:
-        client.close()
-    return None
-
-
 def _program(*names: str) -> Callable[[], str | None]:
     def missing() -> str | None:
         gone = [name for name in names if shutil.which(name) is None]
@@ -81,8 +66,8 @@ def _first_line(error: Exception) -> str:
 SERVICES: dict[str, Callable[[], str | None]] = {
     "postgres": _postgres,
     "mariadb": _mariadb,
-    "redis": _redis,
     "chromium": _program("chromium", "chromedriver"),
     "curl": _program("bash", "curl"),
     "node": _program("node"),
+    "redis-server": _program("redis-server"),
 }

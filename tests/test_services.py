@@ -27,11 +27,6 @@ def test_an_unreachable_database_is_absent_and_the_sentence_says_where_it_was_lo
     assert "not reachable on 127.0.0.1:1 (" in (services.SERVICES[name]() or "")
 
 
-def test_an_unreachable_redis_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "REDIS_URL", "redis://127.0.0.1:1/0")
-    assert "Redis is not reachable at redis://127.0.0.1:1/0" in (services.SERVICES["redis"]() or "")
-
-
 def test_programs_are_absent_where_they_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     assert services.SERVICES["chromium"]() == "chromium and chromedriver not installed"

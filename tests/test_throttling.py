@@ -123,16 +123,6 @@ class BrokenCache(LocMemCache):
 class DistantCache(LocMemCache):
     """A cache over a network: what it does is atomic, and takes a moment."""
 
-    def get(self, *args: Any, **kwargs: Any) -> Any:
-        """Get."""
-        time.sleep(0.001)
-        return super().get(*args, **kwargs)
-
-    def set(self, *args: Any, **kwargs: Any) -> None:
-        """Set."""
-        time.sleep(0.001)
-        super().set(*args, **kwargs)
-
     def add(self, *args: Any, **kwargs: Any) -> bool:
         """Add."""
         time.sleep(0.001)

@@ -31,10 +31,6 @@ class OpenView(APIView):
             }
         )
 
-    def post(self, request: Request, **kwargs: Any) -> Response:
-        """Answer what was sent."""
-        return Response({"received": request.data})
-
 
 class AloneView(OpenView):
     """Guarded by the permission alone; the authenticators are the project's."""
