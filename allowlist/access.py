@@ -129,9 +129,9 @@ def _decision(source: Source, presented: Presented | None) -> tuple[Decision, Ro
 
 def _note_use(row: Row, now: datetime) -> None:
     """Write ``last_used_at`` if that was not done for a minute; wait for no lock, never fail."""
-    last = row["last_used_at"]
-    if last is not None and last > now - USED_AGAIN:
+    if row.used_at is not None and row.used_at > now - USED_AGAIN:
         return
+    row.used_at = now
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USED_AGAIN)
     rows = APIKey.objects.using(row.alias).filter(stale, pk=row["id"])
     try:

@@ -22,6 +22,7 @@ Check = Callable[[Any], str | None]
 """Returns what is wrong with a value, as the end of a sentence, or None."""
 
 UNIX = "unix"
+_REDIS = ("redis://", "rediss://", "unix://")
 
 
 def _limit(value: Any) -> str | None:
@@ -82,6 +83,12 @@ def _parameter(value: Any) -> str | None:
     return "must be a query parameter's name, or None to turn it off."
 
 
+def _freshness(value: Any) -> str | None:
+    if value is None or (isinstance(value, str) and value.startswith(_REDIS)):
+        return None
+    return "must be None, or a Redis's address, such as 'redis://127.0.0.1:6379/0'."
+
+
 def _setting(default: Any, check: Check) -> Any:
     return field(default=default, metadata={"check": check})
 
@@ -104,6 +111,7 @@ class Settings:
     CLIENT_IP_HEADER: str = _setting("X-Forwarded-For", _header)
     KEY_HEADER: str = _setting("X-API-Key", _header)
     KEY_QUERY_PARAM: str | None = _setting("key", _parameter)
+    FRESHNESS: str | None = _setting(None, _freshness)
 
     trusts_unix: bool = field(init=False)
     trusted_networks: tuple[Network, ...] = field(init=False)

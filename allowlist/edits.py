@@ -17,6 +17,7 @@ from django.db import models, transaction
 from django.utils.translation import gettext as _
 
 from .conf import settings
+from .freshness import announce
 from .policy.decision import Mode
 from .policy.entries import parse_domain
 from .policy.networks import parse_ip
@@ -80,8 +81,11 @@ def editing(rows: "models.QuerySet[APIKey]", pk: Any, alias: str) -> "Iterator[E
 
 
 def lock(rows: "models.QuerySet[APIKey]", pk: Any, alias: str) -> bool:
-    """Lock the key ``pk`` to the end of the transaction; return whether it is there."""
-    return bool(models.QuerySet.update(rows.using(alias).filter(pk=pk), revision=uuid.uuid4()))
+    """Lock the key ``pk`` to the end of the transaction, as it changes; return whether it is there."""
+    key = rows.using(alias).filter(pk=pk)
+    is_there = bool(models.QuerySet.update(key, revision=uuid.uuid4()))
+    announce(key, alias)
+    return is_there
 
 
 class Edit:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from hmac import compare_digest
-from threading import Lock
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +19,9 @@ from django.db import connections, router
 from django.db.models import Value
 from django.utils import timezone
 
+from .bounded import Bounded
 from .conf import settings
+from .freshness import store
 from .models import APIKey
 from .policy.decision import Condition, Mode, Policy
 from .policy.entries import DomainList
@@ -59,11 +60,13 @@ class Lists:
 class Row:
     """A key's row as read, with the database it was read from."""
 
-    __slots__ = ("alias", "values")
+    __slots__ = ("alias", "used_at", "values")
 
     def __init__(self, alias: str, values: tuple[Any, ...]) -> None:
         self.alias = alias
         self.values = values
+        self.used_at: datetime | None = self["last_used_at"]
+        """When ``last_used_at`` was written, as far as this process knows."""
 
     def __getitem__(self, name: str) -> Any:
         return self.values[_AT[name]]
@@ -99,13 +102,36 @@ def find(token: Token) -> Found | None:
     UnstableKeyError.
     """
     alias = router.db_for_write(APIKey)
+    read = _read_kept(alias, token) if settings().FRESHNESS else _read(alias, token)
+    return None if read is None else Found(read[0], _policy(*read))
+
+
+def _read_kept(alias: str, token: Token) -> tuple[Row, Lists] | None:
+    """Return what ``_read`` does, without asking the database where what it said is known to be current."""
+    kept, connection = store(), connections[alias]
+    moment = None if kept is None or connection.in_atomic_block else kept.current()
+    if kept is None or moment is None:
+        return _read(alias, token)
+    read: tuple[Row, Lists] | None = kept.get(token.locator, moment)
+    if read is not None and read[0].alias == alias:
+        return read if read[0].answers_to(token, timezone.now()) else None
+    read = _read(alias, token)
+    if read is not None and connection.autocommit:
+        kept.keep(token.locator, read, read[1].weight, moment)
+    return read
+
+
+def _read(alias: str, token: Token) -> tuple[Row, Lists] | None:
+    """Read the key that ``token`` opens, with its lists as they were at the same revision."""
     for _attempt in range(_ATTEMPTS):
         row = _read_row(alias, token.locator)
         if row is None or not row.answers_to(token, timezone.now()):
             return None
-        lists = _kept.get(row) or _read_lists(row)
+        lists = _kept.get((alias, row["id"]))
+        if lists is None or lists.revision != row["revision"]:
+            lists = _read_lists(row)
         if lists is not None and lists.revision == row["revision"]:
-            return Found(row, _policy(row, lists))
+            return row, lists
     raise UnstableKeyError(f"Key {token.locator} changed at each of {_ATTEMPTS} reads.")
 
 
@@ -170,35 +196,8 @@ def _read_lists(row: Row) -> Lists | None:
     )
     for text in (*lists.domains.unreadable, *lists.ips.unreadable):
         logger.error("Key %s lists %r, which cannot be read and matches nothing.", row["id"], text)
-    _kept.put(row, lists)
+    _kept.put((row.alias, row["id"]), lists, lists.weight)
     return lists
 
 
-class _Kept:
-    """The compiled lists of the keys last read, up to MAX_KEPT_ENTRIES; the oldest go first."""
-
-    def __init__(self) -> None:
-        self._lists: dict[tuple[str, Any], Lists] = {}
-        self._weight = 0
-        self._lock = Lock()
-
-    def get(self, row: Row) -> Lists | None:
-        """Return the lists of the row's revision, if they are kept."""
-        lists = self._lists.get((row.alias, row["id"]))
-        return lists if lists is not None and lists.revision == row["revision"] else None
-
-    def put(self, row: Row, lists: Lists) -> None:
-        """Keep ``lists``, and forget the oldest while there are too many."""
-        with self._lock:
-            self._forget((row.alias, row["id"]))
-            self._lists[row.alias, row["id"]] = lists
-            self._weight += lists.weight
-            while self._weight > MAX_KEPT_ENTRIES:
-                self._forget(next(iter(self._lists)))
-
-    def _forget(self, at: tuple[str, Any]) -> None:
-        if gone := self._lists.pop(at, None):
-            self._weight -= gone.weight
-
-
-_kept = _Kept()
+_kept: Bounded[tuple[str, Any], Lists] = Bounded(MAX_KEPT_ENTRIES)

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from django.conf import settings as django_settings
 from django.core.exceptions import ValidationError
 from django.core.validators import ProhibitNullCharactersValidator
-from django.db import models, router, transaction
+from django.db import DEFAULT_DB_ALIAS, models, router, transaction
+from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .conf import settings
 from .edits import DOMAINS, IPS, Added, Edit, EntryInput, ListKind, editing, lock, pairs
+from .freshness import announce
 from .policy.decision import Condition, Mode
 from .policy.entries import display
 from .policy.tokens import LOCATOR_LENGTH, Environment, Kind, Token
@@ -181,7 +183,10 @@ class APIKeyQuerySet(models.QuerySet["APIKey"]):
         for name in kwargs:
             if name in _BEYOND_UPDATE:
                 raise _by_method(name)
-        return super().update(**kwargs)
+        rows = super().update(**kwargs)
+        if kwargs.keys() - {"last_used_at"}:
+            announce(None, self.db)
+        return rows
 
     def bulk_create(self, *args: Any, **kwargs: Any) -> "list[APIKey]":
         """Raise ValidationError: a key's token would be lost."""
@@ -297,7 +302,9 @@ class APIKey(TrackedModel):
         fields = [name for name in changed if wanted is None or name in wanted]
         self._check(fields)
         super().save(update_fields=fields, **kwargs)
-        self._remember_once_committed(fields, self._state.db)
+        alias = self._state.db or DEFAULT_DB_ALIAS
+        announce(models.QuerySet(type(self), using=alias).filter(pk=self.pk), alias)
+        self._remember_once_committed(fields, alias)
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         """Delete the key and its lists; it is locked before, so that no entry is added meanwhile."""
@@ -421,6 +428,12 @@ class APIKey(TrackedModel):
             if name in names and getattr(self, name) not in choices:
                 sentence = _("Choose one of: %(choices)s.") % {"choices": ", ".join(choices)}
                 raise ValidationError({name: ValidationError(sentence, code="invalid_choice")})
+
+
+@receiver(models.signals.pre_delete, sender=APIKey)
+def _announce_deletion(instance: APIKey, using: str, **kwargs: Any) -> None:
+    """Announce a key that goes, also where what it is linked to takes it along."""
+    announce(models.QuerySet(APIKey, using=using).filter(pk=instance.pk), using)
 
 
 class EntryQuerySet(models.QuerySet[Any]):

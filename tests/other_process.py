@@ -1,20 +1,57 @@
 """Another process of the same project: it answers requests that it reads from its standard input.
 
-Run as ``python -m tests.other_process NAMES``, where NAMES are the databases' names by alias, as
-JSON. Each line of the input is the arguments of ``probes.ask``, each of the output its answer.
+Run as ``python -m tests.other_process NAMES ALLOWLIST``, where NAMES are the databases' names by alias,
+and ALLOWLIST the app's settings, as JSON. Each line of the input is the arguments of ``probes.ask``, each
+of the output its answer.
 """
 
 import json
+import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import django
 from django.conf import settings
 
+ROOT = Path(__file__).parent.parent
 
-def main(names: dict[str, str]) -> None:
+Ask = Callable[..., Any]
+
+
+@contextmanager
+def other_process(allowlist: dict[str, Any]) -> Iterator[Ask]:
+    """Run another process on this one's databases; yield ``ask`` as it answers."""
+    from django.db import connections
+
+    from tests.probes import SERVER, SHOP, Answer
+
+    names = {alias: str(connections[alias].settings_dict["NAME"]) for alias in connections}
+    command = [sys.executable, "-m", "tests.other_process", json.dumps(names), json.dumps(allowlist)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        to, answers = process.stdin, process.stdout
+        assert to
+        assert answers
+
+        def ask_there(token: str, origin: str | None = SHOP, address: str = SERVER) -> Answer:
+            to.write(json.dumps({"token": token, "origin": origin, "address": address}) + "\n")
+            to.flush()
+            return Answer(*json.loads(answers.readline()))
+
+        yield ask_there
+        to.close()
+    assert process.returncode == 0
+
+
+def main(names: dict[str, str], allowlist: dict[str, Any]) -> None:
     """Answer until the input ends."""
     for alias, name in names.items():
         settings.DATABASES[alias]["NAME"] = name
+    settings.ALLOWLIST = allowlist
     django.setup()
     from tests.probes import ask
 
@@ -22,4 +59,5 @@ def main(names: dict[str, str]) -> None:
         print(json.dumps(ask(**json.loads(line))), flush=True)
 
 
-main(json.loads(sys.argv[1]))
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]), json.loads(sys.argv[2]))

@@ -1,14 +1,10 @@
 """A change decides the next request, in this process and in another one; a rolled-back one none."""
 
-import json
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,12 +15,14 @@ from django.utils import timezone
 
 from allowlist import lookup
 from allowlist.access import access_of
+from allowlist.bounded import Bounded
 from allowlist.edits import DOMAINS, IPS
 from allowlist.lookup import UnstableKeyError, find
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
 from allowlist.policy.decision import Decision
 from allowlist.policy.tokens import Environment, Kind, Token
 from tests.conftest import User
+from tests.other_process import Ask, other_process
 from tests.probes import (
     ALIASES,
     BLOG,
@@ -42,35 +40,30 @@ from tests.probes import (
     statements,
     used_now,
 )
+from tests.redis_server import running_redis
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=ALIASES)
 
-ROOT = Path(__file__).parent.parent
+needs_redis = pytest.mark.needs("redis-server")
+
 EVIL = "https://evil.example"
 
-Ask = Callable[..., Answer]
+
+@pytest.fixture(scope="module", params=["database", pytest.param("redis", marks=needs_redis)])
+def elsewhere(request: pytest.FixtureRequest, django_db_setup: None) -> Iterator[tuple[dict[str, str], Ask]]:
+    """Return settings, with either kind of freshness, and ``ask`` as another process does it with them."""
+    with ExitStack() as stack:
+        allowlist = {}
+        if request.param == "redis":
+            allowlist["FRESHNESS"] = stack.enter_context(running_redis()).url
+        yield allowlist, stack.enter_context(other_process(allowlist))
 
 
-@pytest.fixture(scope="module")
-def ask_elsewhere(django_db_setup: None) -> Iterator[Ask]:
-    """Return ``ask`` as another process on the same database does it."""
-    names = {alias: str(connections[alias].settings_dict["NAME"]) for alias in connections}
-    command = [sys.executable, "-m", "tests.other_process", json.dumps(names)]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        to, answers = process.stdin, process.stdout
-        assert to
-        assert answers
-
-        def ask_there(token: str, origin: str | None = SHOP, address: str = SERVER) -> Answer:
-            to.write(json.dumps({"token": token, "origin": origin, "address": address}) + "\n")
-            to.flush()
-            return Answer(*json.loads(answers.readline()))
-
-        yield ask_there
-        to.close()
-    assert process.returncode == 0
+@pytest.fixture
+def ask_elsewhere(elsewhere: tuple[dict[str, str], Ask], settings: Any) -> Ask:
+    """Return ``ask`` as another process with the same settings and database does it."""
+    settings.ALLOWLIST, ask_there = elsewhere
+    return ask_there
 
 
 @pytest.fixture
@@ -338,8 +331,7 @@ class TestMemory:
 
     @pytest.fixture
     def make(self, creator: User, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], str]:
-        monkeypatch.setattr(lookup, "MAX_KEPT_ENTRIES", 9)
-        monkeypatch.setattr(lookup, "_kept", lookup._Kept())
+        monkeypatch.setattr(lookup, "_kept", Bounded(9))
 
         def make_key(count: int) -> str:
             key, token = APIKey.objects.create_key(

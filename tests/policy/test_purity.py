@@ -25,7 +25,8 @@ decision
 """
 LAYERS = """
 policy
-conf           signals
+bounded        conf              signals
+freshness
 validators
 edits          models
 client_ip      sources

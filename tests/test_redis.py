@@ -1,0 +1,421 @@
+"""FRESHNESS: no query while Redis tells of every change, and the database whenever Redis does not."""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connections, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from allowlist import freshness, lookup
+from allowlist.freshness import LEASE, MAX_AGE, RETRY_AFTER, Moment, Store
+from allowlist.models import APIKey
+from allowlist.policy.tokens import Environment, Kind, Token
+from tests.calls import UNKNOWN, routed_to_other
+from tests.conftest import User
+from tests.probes import (
+    ALIASES,
+    BLOG,
+    INVALID,
+    NOT_LISTED,
+    SERVED,
+    SHOP,
+    ask,
+    rolled_back,
+    statements,
+    used_now,
+)
+from tests.redis_server import RedisServer, running_redis
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases=ALIASES),
+    pytest.mark.needs("redis-server"),
+]
+
+
+class Clock:
+    """The monotonic clock of ``freshness``, moved by hand."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def shared_redis() -> Iterator[RedisServer]:
+    """Run a Redis that lives through its tests."""
+    with running_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """Run a Redis that the test may kill."""
+    with running_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Return a clock that stands still."""
+    clock = Clock()
+    monkeypatch.setattr(freshness, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def redis(shared_redis: RedisServer, settings: Any, clock: Clock) -> Iterator[RedisServer]:
+    """Return the Redis in use; the process has not met it yet."""
+    settings.ALLOWLIST = {"FRESHNESS": shared_redis.url}
+    freshness._store.cache_clear()
+    yield shared_redis
+    freshness._store.cache_clear()
+
+
+@pytest.fixture
+def mortal(own_redis: RedisServer, settings: Any, clock: Clock) -> Iterator[RedisServer]:
+    """Return a Redis in use that the test may kill and pause."""
+    settings.ALLOWLIST = {"FRESHNESS": own_redis.url}
+    yield own_redis
+    freshness._store.cache_clear()
+
+
+@pytest.fixture
+def key(creator: User) -> APIKey:
+    """Return a key that lists a page; its use is noted already."""
+    key, _token = APIKey.objects.create_key(name="Shop", creator=creator, allowed_domains=[SHOP])
+    used_now(key)
+    return key
+
+
+def cost(token: str, origin: str = SHOP, answer: Any = SERVED) -> int:
+    """Return how many statements a request sends."""
+    with statements() as sent:
+        assert ask(token, origin) == answer
+    return len(sent)
+
+
+def warm(key: APIKey) -> None:
+    """Ask until the key is kept."""
+    ask(key.token)
+    assert cost(key.token) == 0
+
+
+def behind_our_back(key: APIKey, **values: Any) -> None:
+    """Write as other programs do: nothing is announced."""
+    QuerySet(APIKey).filter(pk=key.pk).update(**values)
+
+
+def settle(asked: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    deadline = threading.Event()
+    for _ in range(500):
+        if asked():
+            return
+        deadline.wait(0.01)
+    raise AssertionError("It never was.")
+
+
+class TestHotPath:
+    """Redis answers nothing on it, and the database is not asked."""
+
+    def test_a_second_request_asks_nobody(self, redis: RedisServer, key: APIKey) -> None:
+        assert cost(key.token) == 2
+        before = redis.client.info("commandstats")
+        assert [cost(key.token), cost(key.token, BLOG, NOT_LISTED), cost(key.token)] == [0, 0, 0]
+        after = redis.client.info("commandstats")
+        assert after.keys() - before.keys() <= {"cmdstat_info"}
+
+    def test_a_key_that_is_kept_opens_for_its_own_token_only(self, redis: RedisServer, key: APIKey) -> None:
+        warm(key)
+        token = Token.parse(key.token)
+        assert token
+        other = Token.make(Kind.PUBLISHABLE, Environment.LIVE, token.locator)
+        assert cost(other.text, answer=INVALID) == 0
+
+    def test_it_ends_at_its_expiry_without_anybody_telling(self, redis: RedisServer, key: APIKey) -> None:
+        behind_our_back(key, expires_at=timezone.now() + timedelta(seconds=0.3))
+        warm(key)
+        settle(lambda: ask(key.token) == INVALID)
+
+    def test_each_request_has_a_key_of_its_own(self, redis: RedisServer, key: APIKey) -> None:
+        token = Token.parse(key.token)
+        assert token
+        first, second = lookup.find(token), lookup.find(token)
+        assert first
+        assert second
+        assert first.row is second.row
+        assert first.row.to_key() is not second.row.to_key()
+
+    def test_use_is_noted_once_a_minute_and_process(self, redis: RedisServer, key: APIKey) -> None:
+        behind_our_back(key, last_used_at=None)
+        assert cost(key.token) > 2
+        used = APIKey.objects.get(pk=key.pk).last_used_at
+        assert used is not None
+        assert cost(key.token) == 0
+        assert APIKey.objects.get(pk=key.pk).last_used_at == used
+
+    def test_an_unknown_token_is_asked_for_each_time_and_never_kept(self, redis: RedisServer) -> None:
+        assert [cost(UNKNOWN, answer=INVALID) for _ in range(3)] == [1, 1, 1]
+
+    @pytest.mark.django_db(transaction=True, databases="__all__")
+    def test_the_same_locator_in_another_database_is_another_key(
+        self, redis: RedisServer, key: APIKey
+    ) -> None:
+        warm(key)
+        with routed_to_other():
+            assert ask(key.token) == INVALID
+        warm(key)
+
+
+class TestChanges:
+    """Those of tests/test_freshness.py, and what is about Redis alone."""
+
+    def test_every_key_is_forgotten_after_an_update_of_many(self, redis: RedisServer, key: APIKey) -> None:
+        warm(key)
+        APIKey.objects.filter(name="Nobody's").update(condition="any")
+        assert cost(key.token) == 1
+
+    def test_a_change_of_another_key_makes_nobody_ask(self, redis: RedisServer, key: APIKey) -> None:
+        other, _token = APIKey.objects.create_key(name="Other", creator=None)
+        warm(key)
+        other.restrict_domains([BLOG])
+        assert cost(key.token) == 0
+
+    def test_a_change_that_is_rolled_back_is_not_announced(self, redis: RedisServer, key: APIKey) -> None:
+        warm(key)
+        with rolled_back():
+            key.restrict_domains([BLOG])
+        assert cost(key.token) == 0
+
+    def test_changes_of_one_transaction_are_announced_together(self, redis: RedisServer, key: APIKey) -> None:
+        other, _token = APIKey.objects.create_key(name="Other", creator=None, allowed_domains=[SHOP])
+        warm(key)
+        before = redis.client.info("commandstats")["cmdstat_mset"]["calls"]
+        with transaction.atomic():
+            key.restrict_domains([BLOG])
+            other.restrict_domains([BLOG])
+            key.add_domains([f"{BLOG}:8443"])
+        assert redis.client.info("commandstats")["cmdstat_mset"]["calls"] == before + 1
+        assert ask(key.token) == NOT_LISTED
+        assert redis.client.keys() == []
+
+    def test_what_is_read_in_a_transaction_is_neither_kept_nor_served_from_what_is(
+        self, redis: RedisServer, key: APIKey
+    ) -> None:
+        with transaction.atomic():
+            assert [cost(key.token), cost(key.token)] == [2, 1]
+        assert cost(key.token) == 1
+        with transaction.atomic():
+            assert cost(key.token) == 1
+        assert cost(key.token) == 0
+
+    def test_nothing_is_kept_of_a_connection_without_autocommit(
+        self, redis: RedisServer, key: APIKey
+    ) -> None:
+        transaction.set_autocommit(False)
+        try:
+            ask(key.token)
+            transaction.rollback()
+            assert cost(key.token) == 1
+        finally:
+            transaction.rollback()
+            transaction.set_autocommit(True)
+
+    def test_a_read_during_which_a_change_was_heard_of_is_not_kept(
+        self, redis: RedisServer, key: APIKey, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It may have read what was before, although it ends after."""
+        read = lookup._read
+        store = freshness.store()
+        assert store
+
+        def read_slowly(alias: str, token: Token) -> Any:
+            row = read(alias, token)
+            thread = threading.Thread(target=change)
+            thread.start()
+            thread.join()
+            assert store.current()  # As another request of this process asks meanwhile.
+            return row
+
+        def change() -> None:
+            key.restrict_domains([BLOG])
+            connections.close_all()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(lookup, "_read", read_slowly)
+            assert ask(key.token) == SERVED
+        assert ask(key.token) == NOT_LISTED
+
+    def test_what_nobody_announces_is_believed_for_its_age_at_most(
+        self, redis: RedisServer, key: APIKey, clock: Clock
+    ) -> None:
+        warm(key)
+        behind_our_back(key, revoked_at=timezone.now())
+        assert ask(key.token) == SERVED
+        for _ in range(int(MAX_AGE / 0.5)):
+            clock.now += 0.5
+            settle(lambda: bool(freshness.store().current()))  # type: ignore[union-attr]
+        clock.now += 0.1
+        assert ask(key.token) == INVALID
+
+
+class TestAway:
+    """Never open, never an error: the database decides, and it is said once."""
+
+    def test_a_redis_that_was_never_there(
+        self, settings: Any, clock: Clock, key: APIKey, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    ) -> None:
+        settings.ALLOWLIST = {"FRESHNESS": f"unix://{tmp_path}/none.sock"}
+        assert [cost(key.token), cost(key.token)] == [2, 1]
+        clock.now += RETRY_AFTER
+        assert cost(key.token) == 1
+        assert caplog.text.count("Redis is away (") == 1
+        key.restrict_domains([BLOG])
+        assert ask(key.token) == NOT_LISTED
+        assert "Changes of 1 keys could not be announced (" in caplog.text
+
+    def test_killed_and_started_again(
+        self, mortal: RedisServer, key: APIKey, clock: Clock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "allowlist")
+        warm(key)
+        mortal.kill()
+        key.restrict_domains([BLOG])
+        assert [cost(key.token, answer=NOT_LISTED) for _ in range(3)] == [2, 1, 1]
+        assert caplog.text.count("Redis is away (") == 1
+        mortal.start()
+        clock.now += RETRY_AFTER + 1
+        assert cost(key.token, answer=NOT_LISTED) == 1
+        assert "Redis is back" in caplog.text
+        assert cost(key.token, answer=NOT_LISTED) == 0
+        key.restrict_domains([SHOP])
+        assert ask(key.token) == SERVED
+
+    def test_flushed(self, mortal: RedisServer, key: APIKey) -> None:
+        warm(key)
+        behind_our_back(key, revoked_at=timezone.now())
+        mortal.client.flushall()
+        assert ask(key.token) == INVALID
+
+    def test_paused(self, mortal: RedisServer, key: APIKey, clock: Clock) -> None:
+        warm(key)
+        mortal.pause()
+        clock.now += 1  # The lease still runs, and a sign of life is asked for.
+        assert cost(key.token) == 0
+        clock.now += LEASE - 0.9
+        assert [cost(key.token), cost(key.token)] == [1, 1]
+        mortal.resume()
+        settle(lambda: self.is_used(key, clock))
+
+    def test_paused_for_longer_than_a_sign_of_life_may_take(
+        self, mortal: RedisServer, key: APIKey, clock: Clock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        warm(key)
+        mortal.pause()
+        clock.now += 1
+        assert cost(key.token) == 0
+        clock.now += LEASE + 0.1
+        assert cost(key.token) == 1
+        assert "Redis is away (silent for 2 s)" in caplog.text
+        mortal.resume()
+        clock.now += RETRY_AFTER
+        settle(lambda: self.is_used(key, clock))
+
+    def is_used(self, key: APIKey, clock: Clock) -> bool:
+        clock.now += 0.6
+        return cost(key.token) == 0
+
+    def test_a_writer_waits_for_a_paused_redis_until_nobody_trusts_what_it_kept(
+        self,
+        mortal: RedisServer,
+        key: APIKey,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        assert freshness.ANNOUNCE_TIMEOUT > LEASE
+        monkeypatch.setattr(freshness, "ANNOUNCE_TIMEOUT", 0.2)
+        freshness._client.cache_clear()
+        mortal.pause()
+        key.restrict_domains([BLOG])
+        assert "could not be announced (Timeout" in caplog.text
+        freshness._client.cache_clear()
+
+    def test_after_a_silence_everything_kept_is_forgotten(
+        self, redis: RedisServer, key: APIKey, clock: Clock
+    ) -> None:
+        """What was announced meanwhile may be lost."""
+        warm(key)
+        behind_our_back(key, revoked_at=timezone.now())
+        clock.now += LEASE + 0.1
+        assert ask(key.token) == INVALID
+
+    def test_what_is_no_redis(self, settings: Any, clock: Clock, key: APIKey, tmp_path: Path) -> None:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(tmp_path / "s"))
+            listener.listen()
+            settings.ALLOWLIST = {"FRESHNESS": f"unix://{tmp_path}/s"}
+            assert [cost(key.token), cost(key.token)] == [2, 1]
+
+    def test_an_answer_that_is_none_ends_the_connection(
+        self, redis: RedisServer, key: APIKey, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        warm(key)
+        store = freshness.store()
+        assert store
+        assert store._line
+        store._line._socket.send(b"*1\r\n$7\r\nNO_SUCH\r\n")
+        settle(lambda: not store.current())
+        assert "Redis is away (unexpected answer: ERR unknown command" in caplog.text
+
+
+class TestProcesses:
+    """Threads share a store, processes do not."""
+
+    def test_a_forked_process_has_a_connection_of_its_own(self, redis: RedisServer, key: APIKey) -> None:
+        warm(key)
+        mine = freshness.store()
+        child = os.fork()
+        if not child:  # pragma: no cover - coverage ends with the process
+            theirs = freshness.store()
+            good = theirs is not mine and theirs is not None and theirs.current() is not None
+            os._exit(0 if good else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert cost(key.token) == 0
+        key.restrict_domains([BLOG])
+        assert ask(key.token) == NOT_LISTED
+
+    def test_one_thread_connects_while_others_ask_the_database(
+        self, redis: RedisServer, key: APIKey, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = freshness.store()
+        assert store
+        line = freshness.Line
+        meanwhile: list[Moment | None] = []
+
+        def connect(url: str) -> freshness.Line:
+            meanwhile.append(store.current())
+            return line(url)
+
+        monkeypatch.setattr(freshness, "Line", connect)
+        assert store.current()
+        assert meanwhile == [None]
+
+
+def test_memory_is_bounded(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(freshness, "MAX_KEPT", 10)
+    store: Store[str] = Store(redis.url)
+    moment = store.current()
+    assert moment
+    for name in "abcd":
+        store.keep(name, name, 4, moment)
+    assert [store.get(name, moment) for name in "abcd"] == [None, None, "c", "d"]
