@@ -62,6 +62,24 @@ def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+@register()
+def check_freshness(**kwargs: Any) -> list[CheckMessage]:
+    """Return a warning where FRESHNESS can save nothing: what is read in a transaction is not kept."""
+    if check_settings() or settings().FRESHNESS is None:
+        return []
+    return [
+        checks.Warning(
+            f"Database {alias!r} has ATOMIC_REQUESTS, so ALLOWLIST['FRESHNESS'] saves it no query: nothing "
+            "that is read in a transaction is kept.",
+            hint="Turn ATOMIC_REQUESTS off, decorate the guarded views with transaction.non_atomic_requests, "
+            "or leave FRESHNESS out.",
+            id="allowlist.W005",
+        )
+        for alias, database in django_settings.DATABASES.items()
+        if database.get("ATOMIC_REQUESTS")
+    ]
+
+
 @register(deploy=True)
 def check_connections(**kwargs: Any) -> list[CheckMessage]:
     """Return a warning where every request opens a connection anew (4 to 5 ms on PostgreSQL)."""

@@ -7,8 +7,10 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
+from importlib.util import find_spec
 from ipaddress import ip_network
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
@@ -84,9 +86,17 @@ def _parameter(value: Any) -> str | None:
 
 
 def _freshness(value: Any) -> str | None:
-    if value is None or (isinstance(value, str) and value.startswith(_REDIS)):
+    if value is None:
         return None
-    return "must be None, or a Redis's address, such as 'redis://127.0.0.1:6379/0'."
+    try:
+        is_address = isinstance(value, str) and urlsplit(value).port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or not value.startswith(_REDIS):
+        return "must be None, or a Redis's address, such as 'redis://127.0.0.1:6379/0'."
+    if not (find_spec("redis") and find_spec("hiredis")):
+        return "needs redis and hiredis: pip install 'django-allowlist[redis]'."
+    return None
 
 
 def _setting(default: Any, check: Check) -> Any:

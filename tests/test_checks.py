@@ -20,6 +20,7 @@ RIGHT: list[dict[str, Any]] = [
     {},
     {"MAX_DOMAINS": None, "MAX_IPS": 1},
     {"DOMAIN_MODES": ["listed"], "EMPTY_LIST": "deny"},
+    {"FRESHNESS": "redis://127.0.0.1:6379/0"},
     {"DOMAIN_MODES": ("listed", "all"), "EMPTY_LIST": "allow"},
     {"TRUSTED_PROXIES": ("10.0.0.0/8", "::1", "unix")},
     {"KEY_QUERY_PARAM": None, "KEY_HEADER": "X-Widget-Key", "CLIENT_IP_HEADER": "X-Real-IP"},
@@ -55,6 +56,7 @@ WRONG: list[tuple[Any, str]] = [
     ({"CLIENT_IP_HEADER": "HTTP_X_FORWARDED_FOR"}, "such as"),
     ({"KEY_HEADER": ""}, "such as X-API-Key"),
     ({"KEY_QUERY_PARAM": ""}, "or None to turn it off"),
+    ({"FRESHNESS": "redis"}, "such as 'redis://127.0.0.1:6379/0'"),
     ({"DOMAIN_MODES": ("listed",)}, "Put 'all' first, or set EMPTY_LIST to 'deny'"),
     ({"IP_MODES": ("listed", "all")}, "Put 'all' first, or set EMPTY_LIST to 'deny'"),
 ]
@@ -171,6 +173,19 @@ def test_sqlite_that_would_lock_writers_out_is_told(
         assert "OPTIONS = {'transaction_mode': 'IMMEDIATE'}" in str(warning.hint)
 
 
+def test_freshness_that_transactions_keep_from_saving_anything_is_told(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(django_settings, "DATABASES", {"default": {}, "mine": {"ATOMIC_REQUESTS": True}})
+    for wrong in ({}, {"FRESHNESS": "redis"}):
+        settings.ALLOWLIST = wrong
+        assert checks.check_freshness() == []
+    settings.ALLOWLIST = {"FRESHNESS": "redis://127.0.0.1:6379/0"}
+    (warning,) = checks.check_freshness()
+    assert (warning.id, "'mine'" in warning.msg) == ("allowlist.W005", True)
+    assert "non_atomic_requests" in str(warning.hint)
+
+
 CONNECTIONS: list[tuple[dict[str, Any], bool]] = [
     ({}, False),
     ({"ENGINE": SQLITE}, False),
@@ -212,6 +227,12 @@ def test_each_check_has_an_id_and_a_hint_of_its_own(settings: Any, monkeypatch: 
     settings.CORS_ALLOW_HEADERS, settings.CORS_ALLOW_CREDENTIALS = [], True
     databases = {"a": {"ENGINE": SQLITE, "ATOMIC_REQUESTS": True}, "b": {"ENGINE": POSTGRES}}
     monkeypatch.setattr(django_settings, "DATABASES", databases)
-    told = [*checks.check_cors(), *checks.check_sqlite(), *checks.check_connections()]
-    assert [each.id for each in told] == [f"allowlist.W00{number}" for number in range(1, 5)]
+    settings.ALLOWLIST = {"FRESHNESS": "redis://127.0.0.1:6379/0"}
+    told = [
+        *checks.check_cors(),
+        *checks.check_sqlite(),
+        *checks.check_connections(),
+        *checks.check_freshness(),
+    ]
+    assert [each.id for each in told] == [f"allowlist.W00{number}" for number in range(1, 6)]
     assert all(a.hint != b.hint for a, b in itertools.combinations(told, 2))

@@ -1,5 +1,6 @@
 """The settings: each one's default, check and effect, and what happens where they are wrong."""
 
+import sys
 from dataclasses import fields
 from typing import Any
 
@@ -42,6 +43,7 @@ DEFAULTS: dict[str, Any] = {
     "CLIENT_IP_HEADER": "X-Forwarded-For",
     "KEY_HEADER": "X-API-Key",
     "KEY_QUERY_PARAM": "key",
+    "FRESHNESS": None,
 }
 ONE_NUMBER = "must be a whole number above 0, or None for no limit."
 NO_NETWORK = 'is no network, address or "unix"'
@@ -98,6 +100,10 @@ WRONG: list[tuple[str, Any, str]] = [
         ("KEY_QUERY_PARAM", value, "must be a query parameter's name, or None to turn it off.")
         for value in ("", 5, False)
     ],
+    *[
+        ("FRESHNESS", value, "must be None, or a Redis's address, such as 'redis://127.0.0.1:6379/0'.")
+        for value in ("redis", "127.0.0.1:6379", "redis://127.0.0.1:port", "http://127.0.0.1", 0, True)
+    ],
 ]
 RIGHT: list[tuple[str, Any]] = [
     ("MAX_DOMAINS", 1),
@@ -112,7 +118,16 @@ RIGHT: list[tuple[str, Any]] = [
     ("CLIENT_IP_HEADER", "CF-Connecting-IP"),
     ("KEY_HEADER", "Widget-Key"),
     ("KEY_QUERY_PARAM", None),
+    ("FRESHNESS", "rediss://user:password@redis.internal"),
+    ("FRESHNESS", "unix:///run/redis.sock?db=1"),
 ]
+
+
+@pytest.mark.parametrize("missing", ["redis", "hiredis"])
+def test_freshness_needs_its_packages(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    (sentence,) = errors({"FRESHNESS": "redis://127.0.0.1:6379/0"})
+    assert sentence.endswith("needs redis and hiredis: pip install 'django-allowlist[redis]'.")
 
 
 def told() -> list[str]:
