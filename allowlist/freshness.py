@@ -196,6 +196,7 @@ class Store(Generic[Value]):
             return None
         with self._lock:
             self._line = line
+            # What changed while nobody listened is not known.
             self._forget(EVERYTHING)
             if self._is_away:
                 self._is_away = False
@@ -205,7 +206,6 @@ class Store(Generic[Value]):
     def _hang_up(self, line: Line, error: Exception) -> None:
         self._line = None
         line.close()
-        self._forget(EVERYTHING)
         self._tell_away(error)
 
     def _tell_away(self, error: Exception) -> None:
