@@ -29,6 +29,7 @@ from tests.probes import (
     SHOP,
     ask,
     rolled_back,
+    row,
     statements,
     used_now,
 )
@@ -199,6 +200,14 @@ class TestChanges:
         warm(key)
         other.restrict_domains([BLOG])
         assert cost(key.token) == 0
+
+    def test_a_key_that_is_gone_already_is_not_announced(
+        self, redis: RedisServer, key: APIKey, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        other = row(key)
+        key.delete()
+        other.delete()
+        assert not caplog.records
 
     def test_a_change_that_is_rolled_back_is_not_announced(self, redis: RedisServer, key: APIKey) -> None:
         warm(key)
