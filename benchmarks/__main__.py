@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks import databases, load, report
-from benchmarks.cases import BARE, CASES, HAS, HUGE, Case
+from benchmarks.cases import BARE, CASES, FEW, HAS, HUGE, Case
 from benchmarks.measure import Database, Figures, Scene, measure
 from benchmarks.processes import ROOT, fill
 
@@ -81,7 +81,7 @@ def _chosen(options: argparse.Namespace, skipped: dict[str, str]) -> Iterator[Ca
     """Yield the cases of this run; note why others are left out."""
     for case in CASES:
         wanted = not options.cases or case.name in (*options.cases, BARE, HAS)
-        if not wanted or (options.quick and case.keys == HUGE):
+        if not wanted or (options.quick and case.keys != FEW):
             continue
         if reason := _lacks(case, options):
             skipped[case.title] = reason
@@ -116,7 +116,7 @@ def _figures(engine: str, cases: list[Case], rounds: int, options: argparse.Name
             scene = Scene(engine, lasting, filled, cases)
             print(f"{engine}, {'connections last' if lasting else 'CONN_MAX_AGE=0'} ...", file=sys.stderr)
             figures = measure(scene, rounds if lasting else max(2, rounds // 2), 40 if lasting else 10)
-            if not options.no_http:
+            if not options.no_http and (lasting or not options.quick):
                 over_http = [case for case in cases if case.over_http and (case.quick or not options.quick)]
                 figures.rates = load.load(scene, over_http, max(2, rounds // 20), 1 if options.quick else 2)
             yield figures
