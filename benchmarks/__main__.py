@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from benchmarks import databases, load, report
-from benchmarks.cases import BARE, CASES, FEW, HAS, HUGE, Case
+from benchmarks.cases import BARE, CASES, FEW, HAS, HUGE, REDIS_URL, Case
 from benchmarks.measure import Database, Figures, Scene, measure
 from benchmarks.processes import ROOT, fill
 
@@ -100,7 +101,11 @@ def _lacks(case: Case, options: argparse.Namespace) -> str:
 
     known = {each.name for each in fields(Settings)}
     unknown = [name for name in case.settings.get("ALLOWLIST", {}) if name not in known]
-    return f"there is no setting {unknown[0]}" if unknown else ""
+    if unknown:
+        return f"there is no setting {unknown[0]}"
+    at = urlsplit(REDIS_URL)
+    asks_redis = "FRESHNESS" in case.settings.get("ALLOWLIST", {})
+    return databases.silent("Redis", at.hostname or "", at.port or 6379) if asks_redis else ""
 
 
 def _figures(engine: str, cases: list[Case], rounds: int, options: argparse.Namespace) -> Iterator[Figures]:

@@ -1,6 +1,7 @@
 """What is measured: a table of views, requests and settings. Nothing here imports Django."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +33,8 @@ PEERS_SETTINGS: Settings = {
     "MIDDLEWARE": [CORS],
     "CORS_ALLOWED_ORIGINS": PAGES,
 }
-REDIS: Settings = {"ALLOWLIST": {"FRESHNESS": {"redis": "redis://127.0.0.1:6379/0"}}}
+REDIS_URL = os.environ.get("ALLOWLIST_REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS: Settings = {"ALLOWLIST": {"FRESHNESS": REDIS_URL}}
 
 
 @dataclass(frozen=True)

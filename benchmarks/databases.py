@@ -34,10 +34,15 @@ def absent(engine: str) -> str:
     if engine == "sqlite":
         return ""
     at = _postgres()
+    return silent("PostgreSQL", at["HOST"], int(at["PORT"]))
+
+
+def silent(service: str, host: str, port: int) -> str:
+    """Return why a service cannot be reached; "" if it can."""
     try:
-        socket.create_connection((at["HOST"], int(at["PORT"])), timeout=2).close()
+        socket.create_connection((host, port), timeout=2).close()
     except OSError as error:
-        return f"no PostgreSQL at {at['HOST']}:{at['PORT']} ({error})"
+        return f"no {service} at {host}:{port} ({error})"
     return ""
 
 
