@@ -1,0 +1,1 @@
+"""What a check costs, measured against what people would install instead. Run ``benchmarks/run.py``."""

@@ -1,0 +1,179 @@
+"""What is measured: a table of views, requests and settings. Nothing here imports Django."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+LISTED = "https://shop25.example.com"
+"""The page that asks: the last of 25 that keys and CORS list."""
+EVIL = "https://evil.example.net"
+PAGES = [f"https://shop{number}.example.com" for number in range(1, 26)]
+SERVER = "203.0.113.25"
+"""The server that asks through a proxy: the last of 25 addresses."""
+SERVERS = [f"203.0.113.{number}" for number in range(1, 26)]
+PEER = "127.0.0.1"
+"""Where every request's connection comes from, in-process as over HTTP."""
+PEERS = [*SERVERS[:24], PEER]
+
+FEW, MANY, HUGE = 1_000, 100_000, 1_000_000
+
+Settings = Mapping[str, Any]
+BROWSER = {"X-API-Key": "{listed}", "Origin": LISTED}
+"""What a widget sends. Views that look at none of it are sent it too: to read headers costs any view time."""
+
+CORS = "corsheaders.middleware.CorsMiddleware"
+OURS = ("allowlist.permissions.IsAllowlisted",)
+HAS_API_KEY = "rest_framework_api_key.permissions.HasAPIKey"
+AUTHENTICATED = ("rest_framework.permissions.IsAuthenticated",)
+PEERS_SETTINGS: Settings = {
+    # Without our app, whose CORS adapter would ask on every request.
+    "WITHOUT_ALLOWLIST": True,
+    "MIDDLEWARE": [CORS],
+    "CORS_ALLOWED_ORIGINS": PAGES,
+}
+REDIS_URL = os.environ.get("ALLOWLIST_REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS: Settings = {"ALLOWLIST": {"FRESHNESS": REDIS_URL}}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One view and the request it is asked. ``headers`` name the tokens of ``fill.py`` in braces."""
+
+    name: str
+    title: str
+    permissions: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    authenticators: tuple[str, ...] = ()
+    settings: Settings = field(default_factory=dict)
+    keys: int = FEW
+    status: int = 200
+    over_http: bool = True
+    quick: bool = True
+    """Whether a quick run asks it over HTTP."""
+
+    @property
+    def setup(self) -> str:
+        """Return what cases of one process have in common."""
+        return json.dumps([self.keys, self.settings], sort_keys=True)
+
+    @property
+    def modules(self) -> list[str]:
+        """Return the packages that must be installed."""
+        classes = (*self.permissions, *self.authenticators, *self.settings.get("MIDDLEWARE", ()))
+        return [name.partition(".")[0] for name in classes]
+
+
+def _ours(name: str, title: str, token: str, origin: str | None = LISTED, **more: Any) -> Case:
+    headers = {"X-API-Key": f"{{{token}}}"} | ({} if origin is None else {"Origin": origin})
+    return Case(name, title, OURS, headers | more.pop("headers", {}), **more)
+
+
+CASES = (
+    Case("bare", "bare DRF view", (), BROWSER),
+    Case(
+        "floor",
+        "bare DRF view again, in another process (the noise floor)",
+        headers=BROWSER,
+        settings={"FLOOR": True},
+        quick=False,
+    ),
+    Case(
+        "dictionary",
+        "a dictionary in the process (the limit)",
+        ("benchmarks.permissions.Dictionary",),
+        BROWSER,
+        quick=False,
+    ),
+    _ours("ours", "allowlist, 25 domains", "listed"),
+    _ours("redis", "allowlist, Redis freshness", "listed", settings=REDIS),
+    _ours("redis-2500", "allowlist, Redis freshness, 2,500 domains", "long", settings=REDIS, quick=False),
+    _ours("ours-1", "allowlist, 1 domain", "short", over_http=False),
+    _ours("ours-2500", "allowlist, 2,500 domains", "long", quick=False),
+    _ours("both", "allowlist, 25 domains and 25 addresses", "both", quick=False),
+    _ours(
+        "proxy",
+        "allowlist, 25 addresses, behind a proxy",
+        "server",
+        None,
+        headers={"X-Forwarded-For": SERVER},
+        settings={"ALLOWLIST": {"TRUSTED_PROXIES": [PEER]}},
+        quick=False,
+    ),
+    _ours("cors", "allowlist, with its CORS adapter", "listed", settings={"MIDDLEWARE": [CORS]}, quick=False),
+    _ours("refused", "allowlist, refused: not listed", "listed", EVIL, status=403),
+    _ours("unknown", "allowlist, refused: unknown key", "unknown", status=401, quick=False),
+    Case(
+        "denied",
+        "a permission that only returns False",
+        ("benchmarks.permissions.Never",),
+        BROWSER,
+        status=403,
+        quick=False,
+    ),
+    _ours("keys-1000", "allowlist, 20 of 1,000 keys in turn", "spread", over_http=False),
+    _ours("keys-100000", "allowlist, 20 of 100,000 keys in turn", "spread", keys=MANY, over_http=False),
+    _ours("keys-1000000", "allowlist, 20 of 1,000,000 keys in turn", "spread", keys=HUGE, over_http=False),
+    Case(
+        "has-api-key",
+        "djangorestframework-api-key, HasAPIKey",
+        (HAS_API_KEY,),
+        {"Authorization": "Api-Key {has_api_key}", "Origin": LISTED},
+    ),
+    Case(
+        "knox",
+        "django-rest-knox",
+        AUTHENTICATED,
+        {"Authorization": "Token {knox}", "Origin": LISTED},
+        ("knox.auth.TokenAuthentication",),
+        quick=False,
+    ),
+    Case(
+        "token",
+        "DRF's TokenAuthentication",
+        AUTHENTICATED,
+        {"Authorization": "Token {token}", "Origin": LISTED},
+        ("rest_framework.authentication.TokenAuthentication",),
+        quick=False,
+    ),
+    Case(
+        "simple-apikey",
+        "drf-simple-apikey",
+        ("drf_simple_apikey.permissions.IsActiveEntity",),
+        {"Authorization": "Api-Key {simple_apikey}", "Origin": LISTED},
+        ("drf_simple_apikey.backends.APIKeyAuthentication",),
+        quick=False,
+    ),
+    Case(
+        "cors-headers",
+        "django-cors-headers, 25 origins",
+        (),
+        BROWSER,
+        settings=PEERS_SETTINGS,
+        quick=False,
+    ),
+    Case(
+        "ip",
+        "drf-ip-restrictions, 25 addresses",
+        ("drf_ip_restrictions.AllowedIpList",),
+        BROWSER,
+        quick=False,
+    ),
+    Case(
+        "stack",
+        "HasAPIKey + cors-headers + drf-ip-restrictions",
+        (HAS_API_KEY, "drf_ip_restrictions.AllowedIpList"),
+        {"Authorization": "Api-Key {has_api_key}", "Origin": LISTED},
+        settings=PEERS_SETTINGS,
+        quick=False,
+    ),
+    Case(
+        "three-queries",
+        "a hand-written permission of three queries",
+        ("benchmarks.permissions.ThreeQueries",),
+        {"X-API-Key": "{both}", "Origin": LISTED},
+        quick=False,
+    ),
+)
+BARE, FLOOR, HAS = "bare", "floor", "has-api-key"

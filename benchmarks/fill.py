@@ -1,0 +1,142 @@
+"""Makes the tables, the keys and the peers' tokens in one database; prints the tokens as JSON.
+
+The mass of keys is copied from one that the library made, row by row and past its models: a million
+take seconds.
+"""
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import django
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connection, transaction
+
+from benchmarks.cases import LISTED, PAGES, PEERS, SERVERS
+from benchmarks.settings import SETUP
+
+Row = dict[str, Any]
+Tokens = dict[str, list[str]]
+
+SPREAD = 20
+"""How many keys are asked in turn where the number of keys is measured."""
+
+
+def main() -> None:
+    """Fill the database of this process's settings."""
+    django.setup()
+    call_command("migrate", verbosity=0)
+    keys = SETUP["keys"]
+    with transaction.atomic():
+        tokens = _named() | _peers()
+        tokens["spread"] = _copies(keys - len(tokens))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    json.dump(tokens, sys.stdout)
+
+
+def _named() -> Tokens:
+    """Make the keys that cases name."""
+    long = [f"https://shop{number}.example.com" for number in range(1000, 3499)]
+    return {
+        "listed": [_key(PAGES)],
+        "short": [_key([LISTED])],
+        "long": [_key([*long, LISTED])],
+        "both": [_key(PAGES, PEERS)],
+        "server": [_key([], SERVERS)],
+        "unknown": [f"pk_live_{'0' * 12}{'a' * 32}"],
+    }
+
+
+def _key(domains: list[str], ips: list[str] | None = None) -> str:
+    from allowlist.models import APIKey
+
+    _key, token = APIKey.objects.create_key(
+        name="benchmark", creator=None, allowed_domains=domains, allowed_ips=ips or []
+    )
+    return token
+
+
+def _peers() -> Tokens:
+    """Make one token of each peer that is installed."""
+    user = get_user_model()._default_manager.create(username="benchmark")
+    tokens = {"token": [_objects("authtoken").create(user=user).key]}
+    if apps.is_installed("rest_framework_api_key"):
+        tokens["has_api_key"] = [_objects("rest_framework_api_key").create_key(name="benchmark")[1]]
+    if apps.is_installed("knox"):
+        tokens["knox"] = [_objects("knox").create(user=user)[1]]
+    if apps.is_installed("drf_simple_apikey"):
+        tokens["simple_apikey"] = [_objects("drf_simple_apikey").create_api_key(entity=user)[1]]
+    return tokens
+
+
+def _objects(label: str) -> Any:
+    """Return the manager of a peer's one model for tokens."""
+    names = {"Token", "APIKey", "AuthToken"}
+    models = apps.get_app_config(label).get_models()
+    return next(model._default_manager for model in models if model.__name__ in names)
+
+
+def _copies(number: int) -> list[str]:
+    """Copy the key with one domain so many times; return tokens spread over the copies."""
+    token = _key([LISTED])
+    key = _last("allowlist_apikey")
+    domain = _last("allowlist_alloweddomain")
+    assert key["locator"] == token[8:20]
+    first_key, first_domain = key["id"] + 1, domain["id"] + 1
+    _insert("allowlist_apikey", _key_copies(key, first_key, number))
+    _insert(
+        "allowlist_alloweddomain",
+        ({**domain, "id": first_domain + at, "key_id": first_key + at} for at in range(number)),
+    )
+    return [_token(at) for at in range(0, number, max(1, number // SPREAD))][:SPREAD]
+
+
+def _key_copies(key: Row, first: int, number: int) -> Iterator[Row]:
+    for at in range(number):
+        token = _token(at)
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        yield {**key, "id": first + at, "locator": token[8:20], "token": token, "digest": digest}
+
+
+def _token(number: int) -> str:
+    """Return the token of a copy: it looks random, so that the index is asked all over."""
+    noise = hashlib.sha256(b"%d" % number).hexdigest()
+    return f"pk_live_{noise[:44]}"
+
+
+def _last(table: str) -> Row:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {table} ORDER BY id DESC LIMIT 1")  # noqa: S608
+        names = [column[0] for column in cursor.description]
+        return dict(zip(names, cursor.fetchone() or (), strict=True))
+
+
+def _insert(table: str, rows: Iterator[Row]) -> None:
+    first = next(rows)
+    names = ", ".join(f'"{name}"' for name in first)
+    values = (tuple(row.values()) for row in _with(first, rows))
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+                for each in values:
+                    copy.write_row(each)
+        else:
+            places = ", ".join(["%s"] * len(first))
+            sql = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608
+            while some := list(islice(values, 10_000)):
+                cursor.executemany(sql, some)
+
+
+def _with(first: Row, rows: Iterator[Row]) -> Iterator[Row]:
+    yield first
+    yield from rows
+
+
+if __name__ == "__main__":
+    main()

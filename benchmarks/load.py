@@ -1,0 +1,97 @@
+"""Asks the cases over HTTP: gunicorn serves them, wrk loads them, a case after the other, in rounds."""
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from benchmarks.cases import Case
+from benchmarks.measure import Rounds, Scene, shuffled
+from benchmarks.processes import start
+
+GUNICORN = ["-m", "gunicorn", "benchmarks.wsgi", "--workers", "1", "--log-level", "warning"]
+CONNECTIONS = 4
+_RATE = re.compile(r"^Requests/sec:\s+([0-9.]+)$", re.MULTILINE)
+
+
+def absent() -> str:
+    """Return why nothing can be asked over HTTP; "" if it can."""
+    return "" if shutil.which("wrk") else "wrk is absent"
+
+
+def load(scene: Scene, cases: list[Case], rounds: int, seconds: int) -> Rounds:
+    """Return the requests per second of each case, for each round."""
+    rates: defaultdict[str, list[float]] = defaultdict(list)
+    with ExitStack() as stack:
+        served = [
+            (stack.enter_context(_served(scene.environment(group))), case)
+            for group in scene.setups
+            if any(case in cases for case in group)
+            for case in group
+            if case in cases
+        ]
+        for _round, order in zip(range(rounds), shuffled(served), strict=False):
+            for port, case in order:
+                headers = _headers(case, scene)
+                rates[case.name].append(_rate(f"http://127.0.0.1:{port}/{case.name}", case, headers, seconds))
+    return dict(rates)
+
+
+@contextmanager
+def _served(env: dict[str, str]) -> Iterator[int]:
+    """Serve the cases of the environment on a port for the time of the block."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    process = start([*GUNICORN, "--bind", f"127.0.0.1:{port}"], env)
+    try:
+        _wait_for(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_for(port: int) -> None:
+    for _attempt in range(200):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit("gunicorn did not come up.")
+
+
+def _headers(case: Case, scene: Scene) -> dict[str, str]:
+    tokens = {name: each[0] for name, each in scene.databases[case.keys].tokens.items()}
+    return {name: text.format(**tokens) for name, text in case.headers.items()}
+
+
+def _rate(url: str, case: Case, headers: dict[str, str], seconds: int) -> float:
+    """Return the requests per second of one run of wrk, after one request that must be answered right."""
+    status = _status(url, headers)
+    if status != case.status:
+        raise SystemExit(f"{case.name} answered {status} over HTTP.")
+    lines = [argument for name, value in headers.items() for argument in ("-H", f"{name}: {value}")]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *lines, url]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = _RATE.search(told)
+    if found is None:
+        raise SystemExit(f"wrk said: {told}")
+    return float(found[1])
+
+
+def _status(url: str, headers: dict[str, str]) -> int:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
+            status: int = answer.status
+    except urllib.error.HTTPError as error:
+        status = error.code
+    return status

@@ -1,0 +1,47 @@
+"""Permissions that people write by hand, and the two ends of what one can cost."""
+
+from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from allowlist.models import APIKey
+from benchmarks.cases import PAGES
+from benchmarks.settings import SETUP
+
+
+class Never(BasePermission):
+    """Refuses everybody: what DRF and Django do for any refusal."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Return False."""
+        return False
+
+
+class Dictionary(BasePermission):
+    """Grants by a dictionary that is always in the process: nothing can cost less and still look."""
+
+    pages = {token: frozenset(PAGES) for token in SETUP["tokens"].get("listed", [])}
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Return whether the key's set holds the origin."""
+        pages = self.pages.get(request.META.get("HTTP_X_API_KEY", ""))
+        return pages is not None and request.META.get("HTTP_ORIGIN") in pages
+
+
+class ThreeQueries(BasePermission):
+    """Grants as a first version would: the key, its domains, its addresses; each row parsed anew."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Return whether the key lists the origin's host and the address."""
+        token = request.META.get("HTTP_X_API_KEY", "")
+        found = APIKey.objects.filter(locator=token[8:20], token=token, revoked_at=None).first()
+        if found is None:
+            return False
+        page = urlsplit(request.META.get("HTTP_ORIGIN", ""))
+        if not any(urlsplit(entry.domain) == page for entry in found.allowed_domains.all()):
+            return False
+        address = ip_address(request.META["REMOTE_ADDR"])
+        return any(address in ip_network(entry.ip) for entry in found.allowed_ips.all())

@@ -1,0 +1,38 @@
+"""Django's settings in one process of the benchmark; what differs between them is in the environment."""
+
+import json
+import os
+from importlib.util import find_spec
+from typing import Any
+
+from benchmarks.cases import PEERS
+
+SETUP: dict[str, Any] = json.loads(os.environ["ALLOWLIST_BENCHMARK"])
+
+SECRET_KEY = "benchmarks"
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "benchmarks.urls"
+DATABASES = {"default": SETUP["database"]}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+MIDDLEWARE: list[str] = []
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+}
+DRF_IP_RESTRICTION_SETTINGS = {"ALLOWED_IP_LIST": PEERS}
+DRF_API_KEY = {"FERNET_SECRET": "YmVuY2htYXJrcy1iZW5jaG1hcmtzLWJlbmNobWFya3M="}
+
+globals().update(SETUP["settings"])
+
+_OURS = [] if SETUP["settings"].get("WITHOUT_ALLOWLIST") else ["allowlist"]
+_INSTALLED = ["corsheaders", "rest_framework_api_key", "knox", "drf_simple_apikey"]
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "rest_framework",
+    "rest_framework.authtoken",
+    *(name for name in _INSTALLED if find_spec(name)),
+    *_OURS,
+]

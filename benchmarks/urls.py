@@ -1,0 +1,29 @@
+"""A path for each case of the process, and the view behind it."""
+
+from django.urls import path
+from django.utils.module_loading import import_string
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from benchmarks.cases import CASES, Case
+from benchmarks.settings import SETUP
+
+
+class Bare(APIView):
+    """Answers as little as a view can."""
+
+    def get(self, request: Request) -> Response:
+        """Return the answer."""
+        return Response({"title": "widget"})
+
+
+def _view(case: Case) -> type[APIView]:
+    classes = {
+        "permission_classes": [import_string(name) for name in case.permissions],
+        "authentication_classes": [import_string(name) for name in case.authenticators],
+    }
+    return type("View", (Bare,), classes)
+
+
+urlpatterns = [path(case.name, _view(case).as_view()) for case in CASES if case.name in SETUP["cases"]]
