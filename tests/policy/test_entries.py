@@ -60,6 +60,7 @@ ACCEPTED = [
     pytest.param("XN--FA-HIA.de", "xn--fa-hia.de", HOST, id="punycode-in-capitals"),
     pytest.param("https://b\xfccher.de:8443", "https://xn--bcher-kva.de:8443", ORIGIN, id="unicode-origin"),
     pytest.param("*.B\xdcCHER.de", "*.xn--bcher-kva.de", WILDCARD, id="unicode-wildcard-in-capitals"),
+    pytest.param("xn--fh0da.de", "xn--fh0da.de", HOST, id="letters-newer-than-python-s-unicode"),
     pytest.param("bu\u0308cher.de", "xn--bcher-kva.de", HOST, id="decomposed-unicode"),
     pytest.param("\u03c3\u03c2.gr", "xn--3xab.gr", HOST, id="final-sigma-stays"),
     pytest.param("\U0001f4a9.la", "xn--ls8h.la", HOST, id="emoji"),
