@@ -1,8 +1,8 @@
 """How would I get in from a place that is not listed? Each way that came to mind, over HTTP, refused.
 
 Each row is a request of somebody who has the token (it is in the page's source) but is nowhere that is
-listed. What the view would have answered must not be in what they get. Other spellings of the listed site are in
-``tests/hostile/``.
+listed. What the view would have answered must not be in what they get. What is spelt like a listed site
+is in ``tests/hostile/``.
 """
 
 import json
