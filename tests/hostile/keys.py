@@ -33,6 +33,7 @@ KEYS = [
         ("encoded", "%70k_live_" + "a" * 44, KEY_INVALID),
         ("like-pattern", "pk_live_" + "%" * 44, KEY_INVALID),
         ("like-ones", "pk_live_" + "_" * 44, KEY_INVALID),
+        ("like-ones-in-the-secret", "pk_live_" + "a" * 12 + "_" * 32, KEY_INVALID),
         ("sql", "pk_live_' OR '1'='1", KEY_INVALID),
         ("format-field", "pk_live_{0}", KEY_INVALID),
         ("path-traversal", "../../etc/passwd", KEY_INVALID),
