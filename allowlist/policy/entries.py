@@ -176,8 +176,6 @@ def _split_scheme(text: str) -> tuple[str | None, str]:
 def _check_authority(text: str, scheme: str | None, rest: str) -> None:
     """Refuse everything that may not stand in ``host[:port]``."""
     prefix = "" if scheme is None else f"{scheme}://"
-    if not rest:
-        raise EntryError(Problem.NO_HOST, text)
     if "\\" in rest:
         raise EntryError(Problem.BACKSLASH, text)
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
@@ -287,7 +285,7 @@ def _decodes(label: str) -> bool:
         spelt = str(ada_url.URL(f"https://{decoded}").hostname)
     except ValueError:
         return False
-    return spelt == label and not decoded.isascii() and decoded == decoded.strip("-")
+    return spelt == label and decoded == decoded.strip("-")
 
 
 def _label_error(text: str, host: str) -> EntryError:
