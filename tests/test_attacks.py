@@ -1,7 +1,8 @@
 """How would I get in from a place that is not listed? Each way that came to mind, over HTTP, refused.
 
 Each row is a request of somebody who has the token (it is in the page's source) but is nowhere that is
-listed. What the view would have answered must not be in what they get.
+listed. What the view would have answered must not be in what they get. What is spelt like a listed site
+is in ``tests/hostile/``.
 """
 
 import json
@@ -64,135 +65,6 @@ def from_page(**headers: str) -> Any:
     return pytest.param(named, id=ascii(headers)[:90])
 
 
-ORIGINS = [
-    # Hosts that look alike.
-    "https://evil-shop.example.com",
-    "https://shop.example.com.evil.net",
-    "https://shop.example.comevil.net",
-    "https://shop-example.com",
-    "https://shopXexample.com",
-    "https://example.com",
-    "https://com",
-    "https://a.shop.example.com",
-    "https://xshop.example.com",
-    "https://shop.example.co",
-    "https://shop.example.com.",
-    "https://shop.example.com..",
-    "https://.shop.example.com",
-    "https://sh0p.example.com",
-    "https://sh\u043ep.example.com",
-    "https://xn--shp-fmd.example.com",
-    "https://shop\u3002example.com",
-    "https://shop\u2024example.com",
-    "https://\u017fhop.example.com",
-    "https://shop.ex\xadample.com",
-    "https://wild.example.com",
-    "https://.wild.example.com",
-    "https://a..wild.example.com",
-    "https://-.wild.example.com",
-    "https://evilwild.example.com",
-    "https://a.wild.example.com.evil.net",
-    "https://*.wild.example.com",
-    "https://evil.host.example.com",
-    "https://evil#.wild.example.com",
-    "https://evil.net?.wild.example.com",
-    "https://evil.net/.wild.example.com",
-    "https://evil.net\\.wild.example.com",
-    "https://evil.net%2f.wild.example.com",
-    "https://evil.net%00.wild.example.com",
-    "https://evil.net\x00.wild.example.com",
-    "https://evil.net .wild.example.com",
-    "https://evil.net,.wild.example.com",
-    "https://evil.net;.wild.example.com",
-    "https://evil.net&.wild.example.com",
-    "https://evil.net'.wild.example.com",
-    "https://evil.net@a.wild.example.com",
-    "https://" + "a" * 64 + ".wild.example.com",
-    "https://" + "a." * 120 + "wild.example.com",
-    # Schemes and ports.
-    "http://shop.example.com",
-    "http://shop.example.com:443",
-    "https://shop.example.com:80",
-    "https://shop.example.com:444",
-    "https://shop.example.com:0443",
-    "https://shop.example.com:443:443",
-    "https://shop.example.com:65979",
-    "https://shop.example.com:+443",
-    "https://shop.example.com:443 ",
-    "ws://shop.example.com",
-    "wss://shop.example.com",
-    "file://shop.example.com",
-    "chrome-extension://shop.example.com",
-    "javascript://shop.example.com",
-    "blob:https://shop.example.com",
-    "view-source:https://shop.example.com",
-    "//shop.example.com",
-    "shop.example.com",
-    "https:shop.example.com",
-    "https:/shop.example.com",
-    "https:///shop.example.com",
-    "https:\\\\shop.example.com",
-    "https://host.example.com:70000",
-    "https://host.example.com:0",
-    "ftp://host.example.com",
-    # Userinfo, paths, fragments.
-    "https://shop.example.com@evil.net",
-    "https://shop.example.com:443@evil.net",
-    "https://evil.net@shop.example.com",
-    "https://@shop.example.com",
-    "https://evil.net/https://shop.example.com",
-    "https://evil.net?https://shop.example.com",
-    "https://evil.net#https://shop.example.com",
-    "https://evil.net\\@shop.example.com",
-    "https://evil.net\\.shop.example.com",
-    "https://shop.example.com/",
-    "https://shop.example.com?",
-    "https://shop.example.com#",
-    "https://shop.example.com\\",
-    "https://shop%2eexample%2ecom",
-    "https://%73hop.example.com",
-    # Lists, blanks, controls.
-    "https://evil.net, https://shop.example.com",
-    "https://shop.example.com, https://evil.net",
-    "https://shop.example.com,https://evil.net",
-    "https://shop.example.com https://evil.net",
-    "https://shop.example.com;https://evil.net",
-    "null, https://shop.example.com",
-    "https://shop.example.com\x00",
-    "https://shop.example.com\x00.evil.net",
-    "https://shop.example.com\r\nOrigin: https://shop.example.com",
-    "https://shop.example.com\x0b",
-    "\ufeffhttps://shop.example.com",
-    "\xa0https://shop.example.com",
-    "https://shop.\nexample.com",
-    "https://shop.\texample.com",
-    "'https://shop.example.com'",
-    '"https://shop.example.com"',
-    "<https://shop.example.com>",
-    # Words.
-    "",
-    " ",
-    "null",
-    "NULL",
-    "*",
-    "None",
-    "undefined",
-    "true",
-    "[]",
-    "https://",
-    "https://*",
-    "about:blank",
-    "about:srcdoc",
-    # Addresses that stand for hosts.
-    "https://[::ffff:203.0.113.7]",
-    "https://0xcb007107",
-    "https://[shop.example.com]",
-    "https://[::1].wild.example.com",
-    "https://127.0.0.1.wild.example.com@evil.net",
-]
-SAME_SITE = {"https://shop.example.com.", "https://shop.example.com:443 "}
-"""Other spellings of the listed page itself, by the contract: these are served."""
-assert set(ORIGINS) >= SAME_SITE
 HEADERS = [
     from_page(Referer=EVIL + "/"),
     from_page(Referer=EVIL + "/" + SHOP),
@@ -278,25 +150,11 @@ DOMAIN_REASONS = [f"origin_{end}" for end in ("not_listed", "opaque", "malformed
 
 def test_honest_requests_are_served() -> None:
     _, token = make_key(allowed_domains=DOMAINS)
-    for origin in (SHOP, "https://a.wild.example.com", "http://host.example.com:81", *SAME_SITE):
+    for origin in (SHOP, f"{SHOP}.", "https://a.wild.example.com", "http://host.example.com:81"):
         assert TREASURE in call("/widget/", token, {"Origin": origin}).content.decode()
     assert TREASURE in call(f"/in-path/{token}/", None, {"Origin": SHOP}).content.decode()
     _, token = make_key(allowed_ips=[SERVER])
     assert TREASURE in call("/widget/", token, REMOTE_ADDR=SERVER).content.decode()
-
-
-@pytest.mark.parametrize("origin", [each for each in ORIGINS if each not in SAME_SITE], ids=ascii)
-@pytest.mark.parametrize("name", ["Origin", "Referer"])
-def test_no_other_origin_passes_for_a_listed_one(origin: str, name: str) -> None:
-    pages_of_the_listed_site = (
-        "https://shop.example.com/",
-        "https://shop.example.com?",
-        "https://shop.example.com#",
-    )
-    if name == "Referer" and origin in pages_of_the_listed_site:
-        origin = origin.replace("shop", "evil")
-    _, token = make_key(allowed_domains=DOMAINS)
-    assert_refused(call("/widget/", token, {name: origin}), *DOMAIN_REASONS)
 
 
 @pytest.mark.parametrize("headers", HEADERS)

@@ -52,6 +52,29 @@ def test_the_readme_s_two_commands_are_the_ones_promised() -> None:
     ]
 
 
+def threats() -> list[list[str]]:
+    """Return the threat model's rows: threat, what is done, the tests that hold it."""
+    text = (ROOT / "docs/explanation/security.md").read_text()
+    table = text.partition("## Threats")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("|")]
+    return rows[2:]
+
+
+@pytest.mark.parametrize("row", threats(), ids=lambda row: row[0].strip())
+def test_every_threat_names_tests_that_exist(row: list[str]) -> None:
+    _threat, _answer, cell = row
+    named = re.findall(r"`([^`:]+)::([^`]+)`", cell)
+    assert named
+    for path, name in named:
+        assert re.search(rf"^ *(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE), (path, name)
+
+
+def test_the_security_page_opens_with_the_rule_and_lists_what_is_not_protected() -> None:
+    text = (ROOT / "docs/explanation/security.md").read_text()
+    assert text.split("\n\n")[1].startswith("**Access is granted if and only if**")
+    assert "## What it does not protect against" in text
+
+
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
 def test_what_a_page_links_to_is_there(page: Path) -> None:
     links = re.findall(r"\]\(((?!https?://)[^)#]+)", page.read_text())

@@ -167,17 +167,15 @@ def _split_scheme(text: str) -> tuple[str | None, str]:
         return scheme, rest[2:]
     if scheme in DEFAULT_PORTS:
         raise EntryError(Problem.SCHEME, text, f"{scheme}://{rest.lstrip('/')}")
-    if "." in scheme or not rest or rest[0].isdigit():
+    if "." in scheme or not rest or rest[0].isdigit() or ("@" in rest and not rest.startswith("//")):
         return None, text
-    meant = {"ws": "http", "wss": "https"}.get(scheme)
+    meant = {"ws": "http", "wss": "https", "ftp": "https"}.get(scheme)
     raise EntryError(Problem.SCHEME, text, *([f"{meant}:{rest}"] if meant else []))
 
 
 def _check_authority(text: str, scheme: str | None, rest: str) -> None:
     """Refuse everything that may not stand in ``host[:port]``."""
     prefix = "" if scheme is None else f"{scheme}://"
-    if not rest:
-        raise EntryError(Problem.NO_HOST, text)
     if "\\" in rest:
         raise EntryError(Problem.BACKSLASH, text)
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
@@ -187,6 +185,8 @@ def _check_authority(text: str, scheme: str | None, rest: str) -> None:
         raise EntryError(Problem.PATH, text, prefix + authority)
     if "%" in rest:
         raise EntryError(Problem.PERCENT, text)
+    if rest.partition(":")[0] in {"*", "*.*"}:
+        raise EntryError(Problem.EVERYTHING, text)
 
 
 def _split_port(text: str, scheme: str | None, rest: str) -> tuple[str, str | None]:
@@ -198,14 +198,21 @@ def _split_port(text: str, scheme: str | None, rest: str) -> tuple[str, str | No
         return host + bracket, tail[1:] if tail else None
     host, colon, port = rest.partition(":")
     if ":" in port:
-        if scheme and _is_ipv6(rest):
-            raise EntryError(Problem.BRACKETS, text, f"{scheme}://[{rest}]")
+        if scheme and (bracketed := _bracketed(rest)):
+            raise EntryError(Problem.BRACKETS, text, *(f"{scheme}://{each}" for each in bracketed))
         raise EntryError(Problem.PORT, text, f"{scheme or 'https'}://{host}")
     if colon and scheme is None:
         if parse_port(port) is None:
             raise EntryError(Problem.PORT, text, host)
         raise EntryError(Problem.HOST_PORT, text, *_both(rest))
     return host, port if colon else None
+
+
+def _bracketed(rest: str) -> list[str]:
+    """Return the ways to read ``rest`` as an IPv6 address that lacks its brackets, with a port or without."""
+    head, _, tail = rest.rpartition(":")
+    with_port = [f"[{head}]:{tail}"] if _is_ipv6(head) and parse_port(tail) else []
+    return with_port + ([f"[{rest}]"] if _is_ipv6(rest) else [])
 
 
 def _port(text: str, scheme: str, host: str, port: str | None) -> int:
@@ -240,8 +247,6 @@ def _host(text: str, scheme: str | None, host: str, wildcard: bool) -> str:
 def _check_shape(text: str, scheme: str | None, host: str) -> None:
     """Refuse stars and dots in the wrong places, with the pattern that was meant."""
     prefix = "" if scheme is None else f"{scheme}://"
-    if host in {"*", "*.*"}:
-        raise EntryError(Problem.EVERYTHING, text)
     host = host.removeprefix(_WILDCARD)
     if "*" in host:
         parent = host.rpartition("*")[2].lstrip(".-")
@@ -280,7 +285,7 @@ def _decodes(label: str) -> bool:
         spelt = str(ada_url.URL(f"https://{decoded}").hostname)
     except ValueError:
         return False
-    return spelt == label and not decoded.isascii() and decoded == decoded.strip("-")
+    return spelt == label and decoded == decoded.strip("-")
 
 
 def _label_error(text: str, host: str) -> EntryError:

@@ -5,8 +5,9 @@ from enum import StrEnum
 
 MAX_ENTRY = 1000
 """Longest entry text read at all, in characters; the longest valid one has under 300."""
-_UNWRITABLE = {"Cc", "Cs", "Cn", "Co"}
-"""Unicode's controls, surrogates, unassigned and private characters."""
+_UNWRITABLE = {"Cc", "Cs", "Co"}
+"""Unicode's controls, surrogates and private characters. Which others a host may have, ada-url knows by
+a newer Unicode than some Pythons do: what is unassigned to them may be a name's letter."""
 
 
 class Problem(StrEnum):

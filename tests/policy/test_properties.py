@@ -23,6 +23,7 @@ from allowlist.policy.problems import EntryError, split_pasted
 from allowlist.policy.tokens import Token, looks_secret
 
 from . import test_entries, test_networks
+from .oracle import covers
 
 Entry = TypeVar("Entry")
 tried = settings(
@@ -88,29 +89,6 @@ jumbled = st.builds(
     st.lists(hosts | glue | anything, max_size=6),
 )
 headers = plausible | spliced | jumbled | anything
-
-
-def ends_like(host: str, parent: str) -> bool:
-    return len(host) > len(parent) + 1 and host.endswith("." + parent)
-
-
-def covers(entry: str, url: str) -> bool:
-    """Return whether a browser at ``url`` is at the place ``entry`` names; knows nothing of our parser."""
-    seen = ada_url.URL(url)
-    scheme = seen.protocol.removesuffix(":")
-    port = seen.port or {"http": "80", "https": "443"}[scheme]
-    host = seen.hostname.removesuffix(".")
-    wanted_scheme, separator, rest = entry.rpartition("://")
-    wanted_host, wanted_port = rest, ""
-    if separator and rest.rpartition(":")[2].isdigit() and not rest.endswith("]"):
-        wanted_host, _, wanted_port = rest.rpartition(":")
-    if separator:
-        wanted_port = wanted_port or {"http": "80", "https": "443"}[wanted_scheme]
-        if (scheme, port) != (wanted_scheme, wanted_port):
-            return False
-    if wanted_host.startswith("*."):
-        return ends_like(host, wanted_host[2:])
-    return bool(host == wanted_host)
 
 
 def test_the_oracle_covers_what_the_tables_say() -> None:
