@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
@@ -67,6 +67,8 @@ class Access:
         verb = "Reported" if self.reported else "Refused"
         key_id = None if self._row is None else self._row["id"]
         logger.info("%s key %s: %s (origin %s).", verb, key_id, reason, page)
+        if not request_refused.has_listeners(sender):
+            return
         answers = request_refused.send_robust(
             sender, request=request, key=self.key, decision=self.decision, reason=reason, source=self.source
         )
@@ -131,17 +133,20 @@ def _note_use(row: Row, now: datetime) -> None:
     """Write ``last_used_at`` if that was not done for a minute; wait for no lock, never fail."""
     if row.used_at is not None and row.used_at > now - USED_AGAIN:
         return
-    row.used_at = now
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USED_AGAIN)
     rows = APIKey.objects.using(row.alias).filter(stale, pk=row["id"])
     try:
-        _write_use(rows, row.alias, now)
+        if _write_use(rows, row.alias, now):
+            transaction.on_commit(partial(setattr, row, "used_at", now), using=row.alias)
     except (DatabaseError, InterfaceError) as error:
         logger.warning("last_used_at of key %s has to wait: %s", row["id"], error)
 
 
-def _write_use(rows: "QuerySet[APIKey]", alias: str, now: datetime) -> None:
-    """Write in a savepoint, so that a failure leaves the request's own transaction usable."""
+def _write_use(rows: "QuerySet[APIKey]", alias: str, now: datetime) -> bool:
+    """Write in a savepoint, so that a failure leaves the request's own transaction usable.
+
+    Returns False where the row is locked, or others wrote it meanwhile.
+    """
     connection = connections[alias]
     is_sqlite = connection.vendor == "sqlite"
     skip = connection.features.has_select_for_update_skip_locked
@@ -150,8 +155,8 @@ def _write_use(rows: "QuerySet[APIKey]", alias: str, now: datetime) -> None:
         _sqlite_without_waiting(connection) if is_sqlite else nullcontext(),
         transaction.atomic(using=alias),
     ):
-        if is_sqlite or unlocked.values_list("pk", flat=True).first() is not None:
-            rows.update(last_used_at=now)
+        is_ours = is_sqlite or unlocked.values_list("pk", flat=True).first() is not None
+        return is_ours and bool(rows.update(last_used_at=now))
 
 
 @contextmanager

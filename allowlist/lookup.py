@@ -1,9 +1,9 @@
 """From a token to its key and the policy in force, in one indexed statement.
 
 The statement reads the key's row, which holds a revision that every write to its entries renews
-(see ``edits``). The compiled entries are kept in the process under that revision and used only
-while the row still has it. So nothing has to be invalidated, and any number of processes and hosts
-agree as soon as a change is committed.
+(see ``edits``). What was worked out of the row and the entries is kept in the process, and used only
+while the database gives the same row. So nothing has to be invalidated, and any number of processes
+and hosts agree as soon as a change is committed.
 """
 
 import logging
@@ -20,7 +20,7 @@ from django.db.models import Value
 from django.utils import timezone
 
 from .bounded import Bounded
-from .conf import settings
+from .conf import Settings, settings
 from .freshness import store
 from .models import APIKey
 from .policy.decision import Condition, Mode, Policy
@@ -31,7 +31,7 @@ from .policy.tokens import Token
 logger = logging.getLogger("allowlist")
 
 MAX_KEPT_ENTRIES = 200_000
-"""How many compiled entries a process keeps, of all keys together: some 60 MB."""
+"""How many entries a process keeps at most, a key counting as five: some 70 MB."""
 _ROW_WEIGHT = 4
 """What keeping a row costs, in entries."""
 _ATTEMPTS = 10
@@ -91,9 +91,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A key that a token opens, and the policy in force."""
+    """A key that a token may open, and the policy in force, worked out of what was read."""
 
+    read: tuple[Any, ...]
+    """The row as the database gave it: while it gives the same, all of this holds."""
+    conf: Settings
     row: Row
+    lists: Lists
     policy: Policy
 
 
@@ -104,41 +108,54 @@ def find(token: Token) -> Found | None:
     UnstableKeyError.
     """
     alias = router.db_for_write(APIKey)
-    read = _read_kept(alias, token) if settings().FRESHNESS else _read(alias, token)
-    return None if read is None else Found(read[0], _policy(*read))
+    found = _find_pushed(alias, token) if settings().FRESHNESS else _find(alias, token)
+    return found if found is not None and found.row.answers_to(token, timezone.now()) else None
 
 
-def _read_kept(alias: str, token: Token) -> tuple[Row, Lists] | None:
-    """Return what ``_read`` does, without asking the database where what it said is known to be current."""
+def _find_pushed(alias: str, token: Token) -> Found | None:
+    """Return what ``_find`` does, without asking the database where what it said is known to be current."""
     kept, connection = store(), connections[alias]
     moment = None if kept is None or connection.in_atomic_block else kept.current()
     if kept is None or moment is None:
-        return _read(alias, token)
-    read: tuple[Row, Lists] | None = kept.get(token.locator, moment)
-    if read is not None and read[0].alias == alias:
-        return read if read[0].answers_to(token, timezone.now()) else None
-    read = _read(alias, token)
-    if read is not None and connection.autocommit:
-        kept.keep(token.locator, read, _ROW_WEIGHT + read[1].weight, moment)
-    return read
+        return _find(alias, token)
+    found: Found | None = kept.get(token.locator, moment)
+    if found is not None and found.row.alias == alias and found.conf is settings():
+        return found
+    found = _find(alias, token)
+    if found is not None and connection.autocommit:
+        kept.keep(token.locator, found, _ROW_WEIGHT + found.lists.weight, moment)
+    return found
 
 
-def _read(alias: str, token: Token) -> tuple[Row, Lists] | None:
-    """Read the key that ``token`` opens, with its lists as they were at the same revision."""
+def _find(alias: str, token: Token) -> Found | None:
+    """Read the key; its lists too, unless they are kept or ``token`` does not open it.
+
+    The row and the lists are of the same revision.
+    """
+    conf, name = settings(), (alias, token.locator)
+    lists: Lists | None = None
     for _attempt in range(_ATTEMPTS):
-        row = _read_row(alias, token.locator)
-        if row is None or not row.answers_to(token, timezone.now()):
+        read = _read_row(alias, token.locator)
+        if read is None:
             return None
-        lists = _kept.get((alias, row["id"]))
+        found = _kept.get(name)
+        if found is not None and found.read == read and found.conf is conf:
+            return found
+        row = _converted(alias, read)
+        if not row.answers_to(token, timezone.now()):
+            return None
+        if lists is None and found is not None:
+            lists = found.lists
         if lists is None or lists.revision != row["revision"]:
             lists = _read_lists(row)
         if lists is not None and lists.revision == row["revision"]:
-            return row, lists
+            found = Found(read, conf, row, lists, _policy(row, lists, conf))
+            _kept.put(name, found, _ROW_WEIGHT + lists.weight)
+            return found
     raise UnstableKeyError(f"Key {token.locator} changed at each of {_ATTEMPTS} reads.")
 
 
-def _policy(row: Row, lists: Lists) -> Policy:
-    conf = settings()
+def _policy(row: Row, lists: Lists, conf: Settings) -> Policy:
     empty_is_off = conf.EMPTY_LIST == "allow"
     domains_on = Mode(row["domain_mode"]) is Mode.LISTED
     ips_on = Mode(row["ip_mode"]) is Mode.LISTED
@@ -150,14 +167,19 @@ def _policy(row: Row, lists: Lists) -> Policy:
     )
 
 
-def _read_row(alias: str, locator: str) -> Row | None:
-    sql, converters = _statement(alias)
-    connection = connections[alias]
-    with connection.cursor() as cursor:
+def _read_row(alias: str, locator: str) -> tuple[Any, ...] | None:
+    """Return the key's row as the database gives it."""
+    sql, _converters = _statement(alias)
+    with connections[alias].cursor() as cursor:
         cursor.execute(sql, (locator,))
-        read = cursor.fetchone()
-    if read is None:
-        return None
+        read: tuple[Any, ...] | None = cursor.fetchone()
+        return read
+
+
+def _converted(alias: str, read: tuple[Any, ...]) -> Row:
+    """Return the row as the model has it."""
+    _sql, converters = _statement(alias)
+    connection = connections[alias]
     values = list(read)
     for position, expression, functions in converters:
         for function in functions:
@@ -176,7 +198,7 @@ def _statement(alias: str) -> tuple[str, list[tuple[int, Any, list[Callable[...,
 
 
 def _read_lists(row: Row) -> Lists | None:
-    """Read and keep the key's entries with the revision they are of, in one statement.
+    """Read the key's entries with the revision they are of, in one statement.
 
     None where the key is gone. One statement sees one state of the database; entries read after
     the row's revision by themselves could be of another.
@@ -198,8 +220,7 @@ def _read_lists(row: Row) -> Lists | None:
     )
     for text in (*lists.domains.unreadable, *lists.ips.unreadable):
         logger.error("Key %s lists %r, which cannot be read and matches nothing.", row["id"], text)
-    _kept.put((row.alias, row["id"]), lists, lists.weight)
     return lists
 
 
-_kept: Bounded[tuple[str, Any], Lists] = Bounded(MAX_KEPT_ENTRIES)
+_kept: Bounded[tuple[str, str], Found] = Bounded(MAX_KEPT_ENTRIES)

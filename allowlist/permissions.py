@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -33,7 +34,7 @@ class Refused(APIException):
     """A refusal with the status and body that the permission class gives it."""
 
     def __init__(self, status_code: int, body: Any, reason: Reason) -> None:
-        super().__init__(code=reason)
+        # Not super's __init__, which translates a detail that this is not.
         self.status_code = status_code
         self.detail = body
         if isinstance(body, dict):
@@ -162,6 +163,14 @@ def _key_header() -> tuple[str, ...]:
         return ()
 
 
+@lru_cache(maxsize=64)
+def _vary(own: str | None, key_header: tuple[str, ...]) -> str:
+    """Return the view's own ``Vary`` with what a decision depends on."""
+    response = HttpResponse(headers={} if own is None else {"Vary": own})
+    patch_vary_headers(response, ("Origin", "Referer", "Authorization", *key_header))
+    return response.headers["Vary"]
+
+
 def _keep_private(view: "APIView", access: Access) -> None:
     """Have the view's answer, whichever it is, say what it depends on.
 
@@ -173,8 +182,12 @@ def _keep_private(view: "APIView", access: Access) -> None:
 
     def finalize_private(*args: Any, **kwargs: Any) -> HttpResponseBase:
         response = finalize(*args, **kwargs)
-        patch_vary_headers(response, ("Origin", "Referer", "Authorization", *_key_header()))
-        patch_cache_control(response, private=True, **({} if access.served else {"no_store": True}))
+        headers = response.headers
+        headers["Vary"] = _vary(headers.get("Vary"), _key_header())
+        if access.served and "Cache-Control" not in headers:
+            headers["Cache-Control"] = "private"
+        else:
+            patch_cache_control(response, private=True, **({} if access.served else {"no_store": True}))
         return response
 
     setattr(view, "finalize_response", finalize_private)  # noqa: B010

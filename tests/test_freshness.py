@@ -331,7 +331,7 @@ class TestMemory:
 
     @pytest.fixture
     def make(self, creator: User, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], str]:
-        monkeypatch.setattr(lookup, "_kept", Bounded(9))
+        monkeypatch.setattr(lookup, "_kept", Bounded(17))
 
         def make_key(count: int) -> str:
             key, token = APIKey.objects.create_key(
@@ -368,7 +368,7 @@ class TestMemory:
     def test_a_list_larger_than_all_that_is_kept_is_read_each_time_and_right(
         self, make: Callable[[int], str]
     ) -> None:
-        huge, small = make(12), make(1)
+        huge, small = make(13), make(1)
         assert [self.cost(huge), self.cost(huge)] == [2, 2]
         assert [self.cost(small), self.cost(small)] == [2, 1]
         assert ask(huge, BLOG) == NOT_LISTED

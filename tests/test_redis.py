@@ -253,24 +253,24 @@ class TestChanges:
         self, redis: RedisServer, key: APIKey, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It may have read what was before, although it ends after."""
-        read = lookup._read
+        find = lookup._find
         store = freshness.store()
         assert store
 
-        def read_slowly(alias: str, token: Token) -> Any:
-            row = read(alias, token)
+        def find_slowly(alias: str, token: Token) -> Any:
+            found = find(alias, token)
             thread = threading.Thread(target=change)
             thread.start()
             thread.join()
             assert store.current()  # As another request of this process asks meanwhile.
-            return row
+            return found
 
         def change() -> None:
             key.restrict_domains([BLOG])
             connections.close_all()
 
         with monkeypatch.context() as patch:
-            patch.setattr(lookup, "_read", read_slowly)
+            patch.setattr(lookup, "_find", find_slowly)
             assert ask(key.token) == SERVED
         assert ask(key.token) == NOT_LISTED
 
