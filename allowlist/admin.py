@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import router, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -66,6 +65,12 @@ def sees(request: HttpRequest, key: APIKey | None) -> bool:
 def is_superuser(request: HttpRequest) -> bool:
     """Return whether the user is a superuser; not every user model knows of such."""
     return bool(getattr(request.user, "is_superuser", False))
+
+
+def _ask_again(request: HttpRequest, key: APIKey) -> None:
+    """Raise Http404 where ``key``, locked now, was taken over since it was read."""
+    if not owns(request, key):
+        raise Http404
 
 
 @dataclass(frozen=True)
@@ -182,6 +187,7 @@ class APIKeyAdmin(ModelAdmin):
     inlines = (AllowedDomainInline, AllowedIPInline)
     list_display = ("name", "hint", "domain_mode", "ip_mode", "state", "last_used_at")
     list_filter = ("kind", "environment", "domain_mode", "ip_mode")
+    list_select_related = ("creator",)
     search_fields = ("name",)
     readonly_fields = ("token", "state", "creator", "created_at", "last_used_at", "revoked_at")
     radio_fields = {
@@ -208,6 +214,10 @@ class APIKeyAdmin(ModelAdmin):
         if is_superuser(request):
             return keys
         return keys & APIKey.objects.manageable_by(request.user)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Return the list's columns; who sees everybody's keys sees whose they are."""
+        return (*self.list_display, "creator") if is_superuser(request) else self.list_display
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> APIKey:
         """Return the key; raise Http404 for one the user may not see, as for one there is not."""
@@ -322,6 +332,7 @@ class APIKeyAdmin(ModelAdmin):
         key = form.instance if change else self._create(request, form)
         duplicates: list[str] = []
         with key.editing() as edit:
+            _ask_again(request, key)
             if change:
                 write_fields(edit, form)
             for which in (DOMAINS, IPS):
@@ -332,6 +343,26 @@ class APIKeyAdmin(ModelAdmin):
         if duplicates:
             told = ", ".join(display(text) for text in duplicates)
             messages.info(request, _("Listed already: %(entries)s.") % {"entries": told})
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        """Ask whether to delete the key, and do it."""
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except ValidationError as error:
+            return self._to_list(request, error)
+
+    def response_action(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Take an action on the keys that were picked."""
+        try:
+            return super().response_action(request, *args, **kwargs)
+        except ValidationError as error:
+            return self._to_list(request, error)
+
+    def delete_model(self, request: HttpRequest, obj: APIKey) -> None:
+        """Delete the key."""
+        with obj.locked():
+            _ask_again(request, obj)
+            obj.delete()
 
     def _create(self, request: HttpRequest, form: APIKeyForm) -> APIKey:
         """Make the key with its own fields; the form's instance becomes it."""
@@ -376,13 +407,15 @@ class APIKeyAdmin(ModelAdmin):
         if request.method != "POST":
             return self._page(request, key, "confirm", f"{step.label}: {key.name}", step=step)
         try:
-            with transaction.atomic(using=router.db_for_write(APIKey)):
+            with key.locked():
                 return self._take(request, key, step)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
             return self._to_key(key)
 
     def _take(self, request: HttpRequest, key: APIKey, step: Step) -> HttpResponse:
+        if step is not TAKE_OVER:
+            _ask_again(request, key)
         if step is ROTATE:
             token = key.rotate()
             self.log_change(request, key, _("Rotated the token."))
@@ -400,6 +433,10 @@ class APIKeyAdmin(ModelAdmin):
     def _to_key(self, key: APIKey) -> HttpResponse:
         change = f"{self.admin_site.name}:allowlist_apikey_change"
         return HttpResponseRedirect(reverse(change, args=[key.pk]))
+
+    def _to_list(self, request: HttpRequest, error: ValidationError) -> HttpResponse:
+        messages.error(request, " ".join(error.messages))
+        return HttpResponseRedirect(reverse(f"{self.admin_site.name}:allowlist_apikey_changelist"))
 
     def _token_page(self, request: HttpRequest, key: APIKey, token: str, title: str) -> HttpResponse:
         # Like all pages of the admin it is not stored: the site sends Cache-Control: no-store.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import OperationalError, models, transaction
 from django.utils.translation import gettext as _
 
 from .conf import settings
@@ -65,19 +65,64 @@ class Added:
     duplicates: list[str]
 
 
+CONTENTION = {
+    # PostgreSQL's SQLSTATE: deadlock, serialization failure, lock not available.
+    "40P01",
+    "40001",
+    "55P03",
+    # MariaDB's and MySQL's error number: deadlock, lock wait timeout.
+    1213,
+    1205,
+    # SQLite's name: somebody else writes, on this or another connection.
+    "SQLITE_BUSY",
+    "SQLITE_BUSY_SNAPSHOT",
+    "SQLITE_LOCKED",
+}
+"""What databases say where the same would succeed a moment later."""
+
+
+@contextmanager
+def writing(alias: str) -> Iterator[None]:
+    """Make the block's writes all or nothing; raise ValidationError where others are in their way."""
+    try:
+        with transaction.atomic(using=alias):
+            yield
+    except OperationalError as error:
+        if not _is_contention(error):
+            raise
+        sentence = _("Somebody else is changing this at the same moment. Nothing was changed; try again.")
+        raise ValidationError(sentence, code="busy") from error
+
+
+def _is_contention(error: OperationalError) -> bool:
+    cause = error.__cause__
+    said = {getattr(cause, "sqlstate", None), getattr(cause, "sqlite_errorname", None), *error.args[:1]}
+    return not CONTENTION.isdisjoint(said)
+
+
 @contextmanager
 def editing(rows: "models.QuerySet[APIKey]", pk: Any, alias: str) -> "Iterator[Edit]":
     """Lock the key ``pk``, yield the edit, judge its outcome; all or nothing.
 
-    Raises ValidationError if the key is gone or the outcome breaks a rule.
+    Raises ValidationError if the outcome breaks a rule, and as ``locked`` does.
     """
-    with transaction.atomic(using=alias):
-        if not lock(rows, pk, alias):
-            raise ValidationError(_("This key has been deleted meanwhile."), code="deleted")
+    with locked(rows, pk, alias):
         edit = Edit(rows.using(alias).get(pk=pk))
         edit.written["revision"] = edit.key.revision
         yield edit
         edit.judge()
+
+
+@contextmanager
+def locked(rows: "models.QuerySet[APIKey]", pk: Any, alias: str) -> "Iterator[None]":
+    """Lock the key ``pk`` for the block; all or nothing.
+
+    Raises ValidationError if the key is gone, and as ``writing`` does.
+    """
+    with writing(alias):
+        if not lock(rows, pk, alias):
+            raise ValidationError(_("This key has been deleted meanwhile."), code="deleted")
+        yield
 
 
 def lock(rows: "models.QuerySet[APIKey]", pk: Any, alias: str) -> bool:
