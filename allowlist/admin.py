@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import router
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -32,7 +33,7 @@ from .admin_forms import (
     write_list,
 )
 from .conf import settings
-from .edits import DOMAINS, IPS, ListKind
+from .edits import DOMAINS, IPS, ListKind, writing
 from .models import AllowedDomain, AllowedIP, APIKey, Entry
 from .policy.decision import Mode
 from .policy.entries import display
@@ -347,14 +348,16 @@ class APIKeyAdmin(ModelAdmin):
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
         """Ask whether to delete the key, and do it."""
         try:
-            return super().delete_view(request, object_id, extra_context)
+            with writing(router.db_for_write(APIKey)):
+                return super().delete_view(request, object_id, extra_context)
         except ValidationError as error:
             return self._to_list(request, error)
 
     def response_action(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Take an action on the keys that were picked."""
         try:
-            return super().response_action(request, *args, **kwargs)
+            with writing(router.db_for_write(APIKey)):
+                return super().response_action(request, *args, **kwargs)
         except ValidationError as error:
             return self._to_list(request, error)
 
