@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import router
@@ -188,7 +189,6 @@ class APIKeyAdmin(ModelAdmin):
     inlines = (AllowedDomainInline, AllowedIPInline)
     list_display = ("name", "hint", "domain_mode", "ip_mode", "state", "last_used_at")
     list_filter = ("kind", "environment", "domain_mode", "ip_mode")
-    list_select_related = ("creator",)
     search_fields = ("name",)
     readonly_fields = ("token", "state", "creator", "created_at", "last_used_at", "revoked_at")
     radio_fields = {
@@ -380,7 +380,12 @@ class APIKeyAdmin(ModelAdmin):
     def response_add(
         self, request: HttpRequest, obj: APIKey, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Show the token, in this answer alone: it is stored in no message and no session."""
+        """Show the token, in this answer alone: it is stored in no message and no session.
+
+        In a pop-up a publishable key, whose token its page shows always, goes to the field that asked.
+        """
+        if IS_POPUP_VAR in request.POST and obj.kind == Kind.PUBLISHABLE:
+            return super().response_add(request, obj, post_url_continue)
         return self._token_page(request, obj, request.allowlist_token, _("The key has been made"))  # type: ignore[attr-defined]
 
     # Steps with a page of their own

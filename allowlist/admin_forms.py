@@ -133,9 +133,7 @@ def write_list(edit: Edit, which: ListKind, form: APIKeyForm, formsets: list[Any
         if mode != Mode.ALL:
             edit.discard(which, [entry.pk for entry in formset.deleted_objects])
             changed = [(entry, set(names) & set(entry.changed())) for entry, names in formset.changed_objects]
-            edit.park(which, [entry for entry, names in changed if which.column in names])
-            for entry, names in changed:
-                entry.save(update_fields=names)
+            edit.rewrite(which, changed)
     added = edit.add(which, [*new, *form.pasted(which)])
     for formset in formsets:
         formset.new_objects = added.entries  # What the history tells: the pasted too, no duplicates.

@@ -7,7 +7,7 @@ a number that was rolled back would come again with other entries behind it.
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -205,10 +205,15 @@ class Edit:
             gone.append(stored[canonical])
         self.discard(which, gone)
 
-    def park(self, which: ListKind, entries: "Iterable[Entry]") -> None:
-        """Free the texts of rows that are about to be saved with others, so that two may swap theirs."""
-        for entry in entries:
-            self.rows(which).filter(pk=entry.pk).update(**{which.column: f"#{entry.pk}"})
+    def rewrite(self, which: ListKind, changed: "Iterable[tuple[Entry, Collection[str]]]") -> None:
+        """Save the named fields of rows as one change, so that two may swap their texts."""
+        changed = list(changed)
+        with transaction.atomic(using=self.key._state.db):
+            for entry, names in changed:
+                if which.column in names:  # Its text is free for the others meanwhile.
+                    self.rows(which).filter(pk=entry.pk).update(**{which.column: f"#{entry.pk}"})
+            for entry, names in changed:
+                entry.save(update_fields=names)
 
     def allow_all(self, which: ListKind) -> None:
         """Turn the list off and empty it."""
@@ -228,6 +233,7 @@ class Edit:
         """Make one entry's text canonical; raise ValidationError where it may not be written."""
         if insert:
             self._guard_addition(which)
+            self._guard_new(which, entry)
             self._added.add(which.field)
         elif not self.rows(which).filter(pk=entry.pk).exists():
             raise problem(which, _("This entry has been removed meanwhile."), "deleted")
@@ -286,6 +292,12 @@ class Edit:
         self._guard_secret(which)
         if self._mode(which) == Mode.ALL and Mode.LISTED not in self.modes(which):
             raise problem(which, _("Keys are not restricted by this list here."), "mode")
+
+    def _guard_new(self, which: ListKind, entry: "Entry") -> None:
+        rows: models.QuerySet[Any] = models.QuerySet(type(entry), using=self.key._state.db)
+        if entry.pk is not None and rows.filter(pk=entry.pk).exists():
+            sentence = _("There is an entry with this id, and entries never move. Leave the id out.")
+            raise problem(which, sentence, "moved")
 
     def _read(
         self, which: ListKind, entries: Iterable[EntryInput], stored: "dict[str, Entry]"
