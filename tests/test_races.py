@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.exceptions import ValidationError
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
@@ -466,6 +466,14 @@ class TestInEachOthersWay:
             assert site.client.post(site.base + path, picked).status_code == 302
             assert BUSY in site.get("").messages
         assert not LogEntry.objects.exists()
+
+    def test_an_error_of_another_kind_is_raised_as_it_is(self, key: APIKey) -> None:
+        def fail(*args: Any) -> Any:
+            raise OperationalError("The disk is full.")
+
+        with connection.execute_wrapper(fail), pytest.raises(OperationalError, match="disk"):
+            key.revoke()
+        assert row(key).revoked_at is None
 
     @pytest.mark.only_on("postgres", "mariadb")
     def test_two_that_wait_for_each_other_are_not_both_served(self, creator: User) -> None:
