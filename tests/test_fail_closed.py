@@ -1,5 +1,6 @@
 """Whatever fails, nobody is let in who is not listed, and the log says what failed."""
 
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -169,8 +170,8 @@ def test_a_database_that_is_too_slow_refuses(caplog: pytest.LogCaptureFixture) -
     _, token = make_key()
     hold, let_go = HELD[connection.vendor]
     impatient = {"NAME": connection.settings_dict["NAME"], "OPTIONS": IMPATIENT[connection.vendor]}
-    connection.ensure_connection()
-    with connection.cursor() as cursor, routed_to_other(**impatient, ATOMIC_REQUESTS=False):
+    holder = connections.create_connection("default")
+    with closing(holder), holder.cursor() as cursor, routed_to_other(**impatient, ATOMIC_REQUESTS=False):
         assert call("/alone/", token).status_code == 200
         cursor.execute(hold)
         try:
