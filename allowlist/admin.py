@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import router, transaction
+from django.db import router
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -22,33 +22,31 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from .admin_forms import (
+    CHOICES,
+    CHOSEN,
+    FIXED,
+    PASTED,
+    APIKeyForm,
+    EntryForm,
+    EntryFormSet,
+    write_fields,
+    write_list,
+)
 from .conf import settings
-from .edits import DOMAINS, IPS, Edit, EntryInput, ListKind
+from .edits import DOMAINS, IPS, ListKind, writing
 from .models import AllowedDomain, AllowedIP, APIKey, Entry
 from .policy.decision import Mode
 from .policy.entries import display
-from .policy.problems import split_pasted
 from .policy.tokens import Kind
-from .validators import shown
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
-    from django.forms.models import BaseInlineFormSet
 
-    ModelForm = forms.ModelForm[Any]
-    InlineFormSet = BaseInlineFormSet[Entry, APIKey, ModelForm]
     TabularInline = admin.TabularInline[Entry, APIKey]
     ModelAdmin = admin.ModelAdmin[APIKey]
 else:
-    ModelForm, InlineFormSet = forms.ModelForm, forms.BaseInlineFormSet
     TabularInline, ModelAdmin = admin.TabularInline, admin.ModelAdmin
-
-FIXED = ("kind", "environment")
-CHOSEN = ("name", "condition", "enforcement", "expires_at")
-PASTED = {DOMAINS.field: "paste_domains", IPS.field: "paste_ips"}
-"""The boxes that whole lists are pasted into, by list."""
-CHOICES = {"domain_mode": "DOMAIN_MODES", "ip_mode": "IP_MODES", "condition": "CONDITIONS"}
-"""The settings that say what may be chosen, by field."""
 
 
 def _person(request: HttpRequest) -> "AbstractBaseUser":
@@ -69,6 +67,12 @@ def sees(request: HttpRequest, key: APIKey | None) -> bool:
 def is_superuser(request: HttpRequest) -> bool:
     """Return whether the user is a superuser; not every user model knows of such."""
     return bool(getattr(request.user, "is_superuser", False))
+
+
+def _ask_again(request: HttpRequest, key: APIKey) -> None:
+    """Raise Http404 where ``key``, locked now, was taken over since it was read."""
+    if not owns(request, key):
+        raise Http404
 
 
 @dataclass(frozen=True)
@@ -116,67 +120,6 @@ TAKE_OVER = Step(
 STEPS = {step.name: step for step in (ROTATE, REVOKE, TAKE_OVER)}
 
 
-class SeenForm(ModelForm):
-    """Tells what its user changed from what its user saw, not from what was saved meanwhile.
-
-    So a rename sent from a tab opened long ago changes the name alone.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            field.show_hidden_initial = not self.instance._state.adding
-
-
-class APIKeyForm(SeenForm):
-    """A key's own fields, and two boxes to paste whole lists into."""
-
-    refused: ValidationError | None = None
-    """What the models refused when this form was saved, to be shown on it."""
-    is_change: bool
-
-    paste_domains = forms.CharField(
-        label=gettext_lazy("Add several domains"),
-        widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
-        help_text=gettext_lazy("One per line, or separated by commas."),
-        required=False,
-    )
-    paste_ips = forms.CharField(
-        label=gettext_lazy("Add several IPs"),
-        widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
-        help_text=gettext_lazy("One per line, or separated by commas."),
-        required=False,
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.is_change = not self.instance._state.adding
-        for name in self.fields.keys() & CHOICES.keys() if self.is_change else ():
-            self._offer_stored(name)
-
-    def _offer_stored(self, name: str) -> None:
-        """Offer what the key has, even where the settings no longer let it be chosen anew."""
-        field: Any = self.fields[name]
-        stored = getattr(self.instance, name)
-        if stored not in dict(field.choices):
-            model_field: Any = APIKey._meta.get_field(name)
-            field.choices = [*field.choices, (stored, dict(model_field.flatchoices)[stored])]
-
-    def clean(self) -> dict[str, Any] | None:
-        """Show what the models refused."""
-        if self.refused is not None:
-            raise ValidationError(list(self.refused.messages))
-        return super().clean()
-
-    def chose(self, name: str) -> bool:
-        """Return whether the user chose a value of the field: for a new key that is what is shown."""
-        return name in (self.changed_data if self.is_change else self.cleaned_data)
-
-    def pasted(self, which: ListKind) -> list[EntryInput]:
-        """Return the entries in the box of the list."""
-        return list(split_pasted(self.cleaned_data.get(PASTED[which.field]) or ""))
-
-
 def _can_hold(which: ListKind, key: APIKey | None) -> bool:
     """Return whether the list may be given entries, or has some to be seen."""
     if key is not None and key.kind == Kind.SECRET and which is DOMAINS:
@@ -184,55 +127,6 @@ def _can_hold(which: ListKind, key: APIKey | None) -> bool:
     if Mode.LISTED in getattr(settings(), which.modes):
         return True
     return key is not None and (getattr(key, which.mode) == Mode.LISTED or getattr(key, which.field).exists())
-
-
-def _write_fields(edit: Edit, form: APIKeyForm) -> None:
-    """Write the key's own fields that the user changed."""
-    for name in set(form.changed_data) & set(CHOSEN):
-        setattr(edit.key, name, form.cleaned_data[name])
-    edit.key.save()
-
-
-def _write_list(edit: Edit, which: ListKind, form: APIKeyForm, formsets: list[Any]) -> list[str]:
-    """Write one list as its rows (of the formset, if the user may see them) and its box say.
-
-    Return the texts that were listed already.
-    """
-    mode = form.cleaned_data[which.mode] if form.chose(which.mode) else None
-    edit.set(which, mode, None)
-    new: list[EntryInput] = []
-    for formset in formsets:
-        new += [(entry.name, entry.text) for entry in formset.new_objects]
-        if mode != Mode.ALL:
-            edit.discard(which, [entry.pk for entry in formset.deleted_objects])
-            changed = [(entry, set(names) & set(entry.changed())) for entry, names in formset.changed_objects]
-            edit.park(which, [entry for entry, names in changed if which.column in names])
-            for entry, names in changed:
-                entry.save(update_fields=names)
-    added = edit.add(which, [*new, *form.pasted(which)])
-    for formset in formsets:
-        formset.new_objects = added.entries  # What the history tells: the pasted too, no duplicates.
-    return added.duplicates
-
-
-class EntryForm(SeenForm):
-    """One entry's row."""
-
-    def validate_constraints(self) -> None:
-        """Check nothing: whether a text is listed twice is judged with the whole list, at the end."""
-
-
-class EntryFormSet(InlineFormSet):
-    """The rows of one list."""
-
-    def clean(self) -> None:
-        """Name the rows that are no longer there."""
-        for form in self.initial_forms:
-            if form.instance.pk is None and not form.cleaned_data.get("DELETE"):
-                which: ListKind = cast("type[Entry]", self.model).which
-                text = form[which.column].value() or ""
-                sentence = _("“%(entry)s” has been removed meanwhile. Load this page again.")
-                raise ValidationError(sentence % {"entry": shown(text)}, code="deleted")
 
 
 class EntryInline(TabularInline):
@@ -321,6 +215,10 @@ class APIKeyAdmin(ModelAdmin):
         if is_superuser(request):
             return keys
         return keys & APIKey.objects.manageable_by(request.user)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Return the list's columns; who sees everybody's keys sees whose they are."""
+        return (*self.list_display, "creator") if is_superuser(request) else self.list_display
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> APIKey:
         """Return the key; raise Http404 for one the user may not see, as for one there is not."""
@@ -435,16 +333,39 @@ class APIKeyAdmin(ModelAdmin):
         key = form.instance if change else self._create(request, form)
         duplicates: list[str] = []
         with key.editing() as edit:
+            _ask_again(request, key)
             if change:
-                _write_fields(edit, form)
+                write_fields(edit, form)
             for which in (DOMAINS, IPS):
                 rows = [formset for formset in formsets if formset.model.which is which]
-                duplicates += _write_list(edit, which, form, rows)
+                duplicates += write_list(edit, which, form, rows)
         key.refresh_from_db()
         form.changed_data = [name for name in form.changed_data if name not in PASTED.values()]
         if duplicates:
             told = ", ".join(display(text) for text in duplicates)
             messages.info(request, _("Listed already: %(entries)s.") % {"entries": told})
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        """Ask whether to delete the key, and do it."""
+        try:
+            with writing(router.db_for_write(APIKey)):
+                return super().delete_view(request, object_id, extra_context)
+        except ValidationError as error:
+            return self._to_list(request, error)
+
+    def response_action(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Take an action on the keys that were picked."""
+        try:
+            with writing(router.db_for_write(APIKey)):
+                return super().response_action(request, *args, **kwargs)
+        except ValidationError as error:
+            return self._to_list(request, error)
+
+    def delete_model(self, request: HttpRequest, obj: APIKey) -> None:
+        """Delete the key."""
+        with obj.locked():
+            _ask_again(request, obj)
+            obj.delete()
 
     def _create(self, request: HttpRequest, form: APIKeyForm) -> APIKey:
         """Make the key with its own fields; the form's instance becomes it."""
@@ -459,7 +380,12 @@ class APIKeyAdmin(ModelAdmin):
     def response_add(
         self, request: HttpRequest, obj: APIKey, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Show the token, in this answer alone: it is stored in no message and no session."""
+        """Show the token, in this answer alone: it is stored in no message and no session.
+
+        In a pop-up a publishable key, whose token its page shows always, goes to the field that asked.
+        """
+        if IS_POPUP_VAR in request.POST and obj.kind == Kind.PUBLISHABLE:
+            return super().response_add(request, obj, post_url_continue)
         return self._token_page(request, obj, request.allowlist_token, _("The key has been made"))  # type: ignore[attr-defined]
 
     # Steps with a page of their own
@@ -489,13 +415,15 @@ class APIKeyAdmin(ModelAdmin):
         if request.method != "POST":
             return self._page(request, key, "confirm", f"{step.label}: {key.name}", step=step)
         try:
-            with transaction.atomic(using=router.db_for_write(APIKey)):
+            with key.locked():
                 return self._take(request, key, step)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
             return self._to_key(key)
 
     def _take(self, request: HttpRequest, key: APIKey, step: Step) -> HttpResponse:
+        if step is not TAKE_OVER:
+            _ask_again(request, key)
         if step is ROTATE:
             token = key.rotate()
             self.log_change(request, key, _("Rotated the token."))
@@ -513,6 +441,10 @@ class APIKeyAdmin(ModelAdmin):
     def _to_key(self, key: APIKey) -> HttpResponse:
         change = f"{self.admin_site.name}:allowlist_apikey_change"
         return HttpResponseRedirect(reverse(change, args=[key.pk]))
+
+    def _to_list(self, request: HttpRequest, error: ValidationError) -> HttpResponse:
+        messages.error(request, " ".join(error.messages))
+        return HttpResponseRedirect(reverse(f"{self.admin_site.name}:allowlist_apikey_changelist"))
 
     def _token_page(self, request: HttpRequest, key: APIKey, token: str, title: str) -> HttpResponse:
         # Like all pages of the admin it is not stored: the site sends Cache-Control: no-store.

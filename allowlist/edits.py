@@ -7,13 +7,13 @@ a number that was rolled back would come again with other entries behind it.
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import OperationalError, models, transaction
 from django.utils.translation import gettext as _
 
 from .conf import settings
@@ -65,19 +65,64 @@ class Added:
     duplicates: list[str]
 
 
+CONTENTION = {
+    # PostgreSQL's SQLSTATE: deadlock, serialization failure, lock not available.
+    "40P01",
+    "40001",
+    "55P03",
+    # MariaDB's and MySQL's error number: deadlock, lock wait timeout.
+    1213,
+    1205,
+    # SQLite's name: somebody else writes, on this or another connection.
+    "SQLITE_BUSY",
+    "SQLITE_BUSY_SNAPSHOT",
+    "SQLITE_LOCKED",
+}
+"""What databases say where the same would succeed a moment later."""
+
+
+@contextmanager
+def writing(alias: str) -> Iterator[None]:
+    """Make the block's writes all or nothing; raise ValidationError where others are in their way."""
+    try:
+        with transaction.atomic(using=alias):
+            yield
+    except OperationalError as error:
+        if not _is_contention(error):
+            raise
+        sentence = _("Somebody else is changing this at the same moment. Nothing was changed; try again.")
+        raise ValidationError(sentence, code="busy") from error
+
+
+def _is_contention(error: OperationalError) -> bool:
+    cause = error.__cause__
+    said = {getattr(cause, "sqlstate", None), getattr(cause, "sqlite_errorname", None), *error.args[:1]}
+    return not CONTENTION.isdisjoint(said)
+
+
 @contextmanager
 def editing(rows: "models.QuerySet[APIKey]", pk: Any, alias: str) -> "Iterator[Edit]":
     """Lock the key ``pk``, yield the edit, judge its outcome; all or nothing.
 
-    Raises ValidationError if the key is gone or the outcome breaks a rule.
+    Raises ValidationError if the outcome breaks a rule, and as ``locked`` does.
     """
-    with transaction.atomic(using=alias):
-        if not lock(rows, pk, alias):
-            raise ValidationError(_("This key has been deleted meanwhile."), code="deleted")
+    with locked(rows, pk, alias):
         edit = Edit(rows.using(alias).get(pk=pk))
         edit.written["revision"] = edit.key.revision
         yield edit
         edit.judge()
+
+
+@contextmanager
+def locked(rows: "models.QuerySet[APIKey]", pk: Any, alias: str) -> "Iterator[None]":
+    """Lock the key ``pk`` for the block; all or nothing.
+
+    Raises ValidationError if the key is gone, and as ``writing`` does.
+    """
+    with writing(alias):
+        if not lock(rows, pk, alias):
+            raise ValidationError(_("This key has been deleted meanwhile."), code="deleted")
+        yield
 
 
 def lock(rows: "models.QuerySet[APIKey]", pk: Any, alias: str) -> bool:
@@ -160,10 +205,15 @@ class Edit:
             gone.append(stored[canonical])
         self.discard(which, gone)
 
-    def park(self, which: ListKind, entries: "Iterable[Entry]") -> None:
-        """Free the texts of rows that are about to be saved with others, so that two may swap theirs."""
-        for entry in entries:
-            self.rows(which).filter(pk=entry.pk).update(**{which.column: f"#{entry.pk}"})
+    def rewrite(self, which: ListKind, changed: "Iterable[tuple[Entry, Collection[str]]]") -> None:
+        """Save the named fields of rows as one change, so that two may swap their texts."""
+        changed = list(changed)
+        with transaction.atomic(using=self.key._state.db):
+            for entry, names in changed:
+                if which.column in names:  # Its text is free for the others meanwhile.
+                    self.rows(which).filter(pk=entry.pk).update(**{which.column: f"#{entry.pk}"})
+            for entry, names in changed:
+                entry.save(update_fields=names)
 
     def allow_all(self, which: ListKind) -> None:
         """Turn the list off and empty it."""
@@ -183,6 +233,7 @@ class Edit:
         """Make one entry's text canonical; raise ValidationError where it may not be written."""
         if insert:
             self._guard_addition(which)
+            self._guard_new(which, entry)
             self._added.add(which.field)
         elif not self.rows(which).filter(pk=entry.pk).exists():
             raise problem(which, _("This entry has been removed meanwhile."), "deleted")
@@ -241,6 +292,12 @@ class Edit:
         self._guard_secret(which)
         if self._mode(which) == Mode.ALL and Mode.LISTED not in self.modes(which):
             raise problem(which, _("Keys are not restricted by this list here."), "mode")
+
+    def _guard_new(self, which: ListKind, entry: "Entry") -> None:
+        rows: models.QuerySet[Any] = models.QuerySet(type(entry), using=self.key._state.db)
+        if entry.pk is not None and rows.filter(pk=entry.pk).exists():
+            sentence = _("There is an entry with this id, and entries never move. Leave the id out.")
+            raise problem(which, sentence, "moved")
 
     def _read(
         self, which: ListKind, entries: Iterable[EntryInput], stored: "dict[str, Entry]"

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connections, router
-from django.db.models import Value
+from django.db.models import Q, Value
 from django.utils import timezone
 
 from .bounded import Bounded
@@ -37,6 +37,9 @@ _ROW_WEIGHT = 4
 _ATTEMPTS = 10
 _NAMES = tuple(field.attname for field in APIKey._meta.concrete_fields)
 _AT = {name: position for position, name in enumerate(_NAMES)}
+_ENDS = ("expires_at", "revoked_at")
+"""What ends a key. SQLite's driver reads a text that is no date as None, which would be "never", and
+MySQL's a date of zeros: so the database is asked whether it is NULL."""
 
 
 class UnstableKeyError(Exception):
@@ -82,11 +85,10 @@ class Row:
         expires_at = self["expires_at"]
         if self["revoked_at"] is not None or (expires_at is not None and expires_at <= now):
             return False
-        digest = token.digest
-        if compare_digest(self["digest"], digest):
+        if compare_digest(self["digest"], token.digest):
             return True
         until = self["previous_until"]
-        return until is not None and until > now and compare_digest(self["previous_digest"], digest)
+        return until is not None and until > now and compare_digest(self["previous_digest"], token.digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,8 @@ class Found:
 def find(token: Token) -> Found | None:
     """Return the key that ``token`` opens now; None if unknown, revoked or expired.
 
-    Raises DatabaseError, ValueError where the row holds a mode or condition that is none, and
-    UnstableKeyError.
+    Raises DatabaseError, UnstableKeyError, and whatever is raised where the row holds a mode,
+    condition or date that is none.
     """
     alias = router.db_for_write(APIKey)
     found = _find_pushed(alias, token) if settings().FRESHNESS else _find(alias, token)
@@ -184,13 +186,17 @@ def _converted(alias: str, read: tuple[Any, ...]) -> Row:
     for position, expression, functions in converters:
         for function in functions:
             values[position] = function(values[position], expression, connection)
-    return Row(alias, tuple(values))
+    for name, is_null in zip(_ENDS, values[len(_NAMES) :], strict=True):
+        if values[_AT[name]] is None and not is_null:
+            raise ValueError(f"{name} holds what is no date.")
+    return Row(alias, tuple(values[: len(_NAMES)]))
 
 
 @cache
 def _statement(alias: str) -> tuple[str, list[tuple[int, Any, list[Callable[..., Any]]]]]:
     """Return the SQL that reads a key's row by locator, compiled once, and its converters."""
-    query = APIKey._base_manager.using(alias).filter(locator="?").query
+    ends = {f"{name}_is_null": Q((name, None)) for name in _ENDS}
+    query = APIKey._base_manager.using(alias).filter(locator="?").annotate(**ends).query
     compiler = query.get_compiler(using=alias)
     sql, _params = compiler.as_sql()
     converters = compiler.get_converters([column for column, _sql, _alias in compiler.select])

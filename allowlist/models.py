@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .conf import settings
-from .edits import DOMAINS, IPS, Added, Edit, EntryInput, ListKind, editing, lock, pairs
+from .edits import DOMAINS, IPS, Added, Edit, EntryInput, ListKind, editing, lock, locked, pairs, writing
 from .freshness import announce
 from .policy.decision import Condition, Mode
 from .policy.entries import display
@@ -165,7 +165,7 @@ class APIKeyQuerySet(models.QuerySet["APIKey"]):
         self._for_write = True
         fields = {"condition": settings().CONDITIONS[0], **fields}
         key = self.model(name=name, creator_id=None if creator is None else creator.pk, **fields)
-        with transaction.atomic(using=self.db):
+        with writing(self.db):
             token = key._insert(self.db, fields.keys())
             with key.editing() as edit:
                 _start_list(edit, DOMAINS, allowed_domains, fields.get("domain_mode"))
@@ -196,7 +196,7 @@ class APIKeyQuerySet(models.QuerySet["APIKey"]):
         """Delete the keys; each is locked before, so that no entry is added to it meanwhile."""
         self._for_write = True
         keys = sorted(self.order_by().values_list("pk", flat=True), key=str)
-        with transaction.atomic(using=self.db):
+        with writing(self.db):
             for key in keys:
                 lock(models.QuerySet(APIKey), key, self.db)
             return super(APIKeyQuerySet, self.filter(pk__in=keys)).delete()
@@ -300,8 +300,11 @@ class APIKey(TrackedModel):
                 raise _by_method(name)
         wanted = kwargs.pop("update_fields", None)
         fields = [name for name in changed if wanted is None or name in wanted]
+        if not fields:
+            return
         self._check(fields)
-        super().save(update_fields=fields, **kwargs)
+        with writing(kwargs.get("using") or router.db_for_write(type(self), instance=self)):
+            super().save(update_fields=fields, **kwargs)
         alias = self._state.db or DEFAULT_DB_ALIAS
         announce(models.QuerySet(type(self), using=alias).filter(pk=self.pk), alias)
         self._remember_once_committed(fields, alias)
@@ -309,7 +312,7 @@ class APIKey(TrackedModel):
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         """Delete the key and its lists; it is locked before, so that no entry is added meanwhile."""
         alias = using or router.db_for_write(type(self), instance=self)
-        with transaction.atomic(using=alias):
+        with writing(alias):
             lock(models.QuerySet(type(self)), self.pk, alias)
             return super().delete(using=alias, keep_parents=keep_parents)
 
@@ -317,6 +320,12 @@ class APIKey(TrackedModel):
     def hint(self) -> str:
         """Return the start of the token, by which people tell keys apart; it opens nothing."""
         return f"{'sk' if self.kind == Kind.SECRET else 'pk'}_{self.environment}_{self.locator}…"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Lock the row for the block, so that what is asked of it there still holds when it is written."""
+        with locked(models.QuerySet(type(self)), self.pk, router.db_for_write(type(self), instance=self)):
+            yield
 
     @contextmanager
     def editing(self) -> Iterator[Edit]:
@@ -400,6 +409,16 @@ class APIKey(TrackedModel):
         with self.editing() as edit:
             edit.write(creator_id=user.pk)
 
+    # A template that names one of them must not call it: {{ key.rotate }} would end the token in use.
+    _writes: Any
+    for _writes in (
+        *(restrict_domains, add_domains, remove_domains, allow_all_domains),
+        *(restrict_ips, add_ips, remove_ips, allow_all_ips),
+        *(rotate, revoke, take_over, editing, locked),
+    ):
+        _writes.alters_data = True
+    del _writes
+
     def _insert(self, alias: str, given: Collection[str]) -> str:
         """Write a new row with both lists off and return its token."""
         self._check(["name", *given])
@@ -457,7 +476,7 @@ class EntryQuerySet(models.QuerySet[Any]):
             )
         entries = list(objs)
         self._for_write = True
-        with transaction.atomic(using=self.db):
+        with writing(self.db):
             # In the order in which delete() locks keys, so that neither waits for the other.
             for entry in sorted(entries, key=lambda entry: str(entry.key_id)):
                 entry.save(using=self.db)
@@ -468,7 +487,7 @@ class EntryQuerySet(models.QuerySet[Any]):
         self._for_write = True
         keys = sorted(set(self.order_by().values_list("key_id", flat=True)), key=str)
         with ExitStack() as stack:
-            stack.enter_context(transaction.atomic(using=self.db))
+            stack.enter_context(writing(self.db))
             for key in keys:
                 edit = stack.enter_context(editing(models.QuerySet(APIKey), key, self.db))
                 edit.shrink(self.model.which)

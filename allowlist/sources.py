@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.http import HttpRequest
 
@@ -19,7 +19,7 @@ _AUTHORIZATION = re.compile(r"(?:api-key|bearer)[ \t]+(\S+)[ \t]*", re.IGNORECAS
 class Presented:
     """A key's text as a request presents it. ``in_url`` tells whether servers log it on the way."""
 
-    text: str
+    text: str = field(repr=False)  # Error reports print what a failing function held.
     in_url: bool
 
 

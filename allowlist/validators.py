@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy
 
 from .conf import settings
 from .policy import guards
+from .policy.decision import Mode
 from .policy.problems import EntryError, Problem
 
 SHOWN = 80
@@ -95,6 +96,13 @@ SENTENCES: dict[Problem, Promise] = {
 }
 
 
+EVERYTHING_EMPTY_IT = gettext_lazy(
+    "“%(entry)s” would match every site. To allow all domains, take every entry off the list."
+)
+EVERYTHING_NEVER = gettext_lazy("“%(entry)s” would match every site. List each site that uses the key.")
+PORTS_NEVER = gettext_lazy("“%(entry)s” has a port. A host is listed without one, and matches on every port.")
+
+
 def clean_domain(text: str) -> str:
     """Return the canonical text of a domain entry that may be saved, or raise ValidationError."""
     try:
@@ -114,11 +122,21 @@ def clean_ip(text: str) -> str:
 
 def explained(error: EntryError) -> ValidationError:
     """Return the error as a sentence that names what is wrong and what was probably meant."""
-    sentence = SENTENCES[error.problem] % {"entry": shown(error.text)}
+    sentence = _sentence(error.problem) % {"entry": shown(error.text)}
     if error.guesses:
         offers = _(" or ").join(f"“{guess}”" for guess in error.guesses)
         sentence = _("%(sentence)s Did you mean %(offers)s?") % {"sentence": sentence, "offers": offers}
     return ValidationError(sentence, code=error.problem)
+
+
+def _sentence(problem: Problem) -> Promise:
+    """Return the problem's sentence, with advice that can be followed under the settings in force."""
+    conf = settings()
+    if problem is Problem.EVERYTHING and Mode.ALL not in conf.DOMAIN_MODES:
+        return EVERYTHING_EMPTY_IT if conf.EMPTY_LIST == "allow" else EVERYTHING_NEVER
+    if problem is Problem.HOST_PORT and "origin" not in conf.DOMAIN_FORMS:
+        return PORTS_NEVER
+    return SENTENCES[problem]
 
 
 def shown(text: str) -> str:

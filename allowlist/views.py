@@ -1,5 +1,7 @@
 """The management API: creators and their own keys. Mounted by ``include("allowlist.urls")``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
@@ -7,11 +9,11 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from rest_framework import mixins, status, viewsets
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import NotFound, ParseError
+from rest_framework.exceptions import APIException, NotFound, ParseError
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer, ValidationError
+from rest_framework.serializers import ValidationError
 
 from .authentication import APIKeyAuthentication
 from .edits import DOMAINS, IPS, ListKind
@@ -24,6 +26,12 @@ from .serializers import (
     OverlapSerializer,
     errors_of,
 )
+
+
+class BusyError(APIException):
+    """What a writer gets who met another one: 409, and nothing was changed."""
+
+    status_code = status.HTTP_409_CONFLICT
 
 
 class CreatorOnlyViewSet(viewsets.GenericViewSet[Any]):
@@ -51,6 +59,13 @@ class CreatorOnlyViewSet(viewsets.GenericViewSet[Any]):
         key: APIKey = self._one(self.get_keys(), self.kwargs[self.key_kwarg])
         return key
 
+    @contextmanager
+    def locked(self, key: APIKey) -> Iterator[None]:
+        """Lock the key for the block; raise NotFound where it is the user's own no more."""
+        with key.locked():
+            self._one(APIKey.objects.manageable_by(self.request.user), key.pk)
+            yield
+
     def get_object(self) -> Any:
         """Return what the URL names, for those parts of DRF that ask for it."""
         return self.get_key()
@@ -62,9 +77,10 @@ class CreatorOnlyViewSet(viewsets.GenericViewSet[Any]):
         return super().options(request, *args, **kwargs)
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Answer a model's refusal with 400 and its errors by field and entry."""
+        """Answer a model's refusal with 400 and its errors by field and entry; 409 where others write."""
         if isinstance(exc, DjangoValidationError):
-            exc = ValidationError(errors_of(exc))
+            is_busy = getattr(exc, "code", None) == "busy"
+            exc = BusyError(exc.messages[0]) if is_busy else ValidationError(errors_of(exc))
         if isinstance(exc, RecursionError):
             exc = ParseError(_("The body is nested too deeply."))
         return super().handle_exception(exc)
@@ -87,7 +103,10 @@ class APIKeyViewSet(mixins.ListModelMixin, CreatorOnlyViewSet):
 
     def create(self, request: Request) -> Response:
         """Make a key. Its token is in this answer, and for a secret key never again."""
-        return self._saved(self.get_serializer(data=request.data), status.HTTP_201_CREATED)
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        serializer.save()
+        return Response(serializer.data, status=status.HTTP_201_CREATED)
 
     def retrieve(self, request: Request, pk: int) -> Response:
         """Show a key."""
@@ -96,11 +115,17 @@ class APIKeyViewSet(mixins.ListModelMixin, CreatorOnlyViewSet):
     def partial_update(self, request: Request, pk: int) -> Response:
         """Change a key: fields, modes and whole lists, judged as one change."""
         key = self.get_key()
-        return self._saved(self.get_serializer(key, data=request.data, partial=True))
+        serializer = self.get_serializer(key, data=request.data, partial=True)
+        serializer.is_valid(raise_exception=True)
+        with self.locked(key):
+            serializer.save()
+        return Response(serializer.data)
 
     def destroy(self, request: Request, pk: int) -> Response:
         """Delete a key."""
-        self.get_key().delete()
+        key = self.get_key()
+        with self.locked(key):
+            key.delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def rotate(self, request: Request, pk: int) -> Response:
@@ -109,19 +134,16 @@ class APIKeyViewSet(mixins.ListModelMixin, CreatorOnlyViewSet):
         asked = OverlapSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         serializer: Any = self.get_serializer(key)
-        serializer.issued_token = key.rotate(**asked.validated_data)
+        with self.locked(key):
+            serializer.issued_token = key.rotate(**asked.validated_data)
         return Response(serializer.data)
 
     def revoke(self, request: Request, pk: int) -> Response:
         """End a key for good."""
         key = self.get_key()
-        key.revoke()
+        with self.locked(key):
+            key.revoke()
         return Response(self.get_serializer(key).data)
-
-    def _saved(self, serializer: BaseSerializer[Any], code: int = status.HTTP_200_OK) -> Response:
-        serializer.is_valid(raise_exception=True)
-        serializer.save()
-        return Response(serializer.data, status=code)
 
 
 class EntryViewSet(CreatorOnlyViewSet):
@@ -159,14 +181,15 @@ class EntryViewSet(CreatorOnlyViewSet):
             data = {self.which.column: data}
         serializer = self.get_serializer(data=data, context={**self.get_serializer_context(), "key": key})
         serializer.is_valid(raise_exception=True)
-        serializer.save()
+        with self.locked(key):
+            serializer.save()
         return Response(serializer.data, status=status.HTTP_201_CREATED)
 
     def replace(self, request: Request, key_pk: int) -> Response:
         """Make the list exactly the one given."""
         key = self.get_key()
         entries = self._read_list(request.data)
-        with key.editing() as edit:
+        with self.locked(key), key.editing() as edit:
             edit.replace(self.which, entries)
         return self.list(request, key_pk)
 
@@ -176,19 +199,23 @@ class EntryViewSet(CreatorOnlyViewSet):
 
     def partial_update(self, request: Request, key_pk: int, pk: int) -> Response:
         """Change an entry's name or text."""
-        serializer = self.get_serializer(self.get_entry(), data=request.data, partial=True)
+        entry = self.get_entry()
+        serializer = self.get_serializer(entry, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
-        serializer.save()
+        with self.locked(entry.key):
+            serializer.save()
         return Response(serializer.data)
 
     def destroy(self, request: Request, key_pk: int, pk: int) -> Response:
         """Remove an entry."""
-        self.get_entry().delete()
+        entry = self.get_entry()
+        with self.locked(entry.key):
+            entry.delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _add_several(self, key: APIKey, data: Any) -> Response:
         entries = self._read_list(data)
-        with key.editing() as edit:
+        with self.locked(key), key.editing() as edit:
             added = edit.add(self.which, entries)
         shown = self.get_serializer(added.entries, many=True).data
         return Response({"added": shown, "duplicates": added.duplicates}, status=status.HTTP_201_CREATED)

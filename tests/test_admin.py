@@ -1,5 +1,6 @@
 """The admin over HTTP: what creators see, type and are told, and what is done about it."""
 
+import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -94,9 +95,18 @@ def test_whichever_button_makes_the_key_the_token_is_shown(site: Admin, button: 
     assert token_in(response) == APIKey.objects.get().token
 
 
-def test_a_key_made_in_a_popup_shows_its_token(site: Admin) -> None:
+def test_a_key_made_in_a_popup_goes_to_the_field_that_asked(site: Admin) -> None:
     response: Any = site.client.post(f"{site.base}add/?_popup=1", {**new(site), "_popup": "1"})
-    assert token_in(response) == APIKey.objects.get().token
+    key = APIKey.objects.get()
+    assert json.loads(response.context_data["popup_response_data"]) == {"value": str(key.pk), "obj": str(key)}
+    assert not TOKEN.search(response.content.decode())
+
+
+def test_a_secret_key_made_in_a_popup_shows_its_token_which_comes_never_again(site: Admin) -> None:
+    typed = {**new(site, kind="secret"), "_popup": "1"}
+    parsed = Token.parse(token_in(site.client.post(f"{site.base}add/?_popup=1", typed)))
+    assert parsed is not None
+    assert APIKey.objects.get().digest == parsed.digest
 
 
 def test_a_key_is_made_with_rows_and_pasted_lists_at_once(site: Admin) -> None:

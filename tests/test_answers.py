@@ -10,12 +10,14 @@ from typing import Any, ClassVar
 
 import pytest
 from django.core.cache import cache
+from django.http import JsonResponse
 from django.test import RequestFactory
 from django.urls import path
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy, override
 from django.views.decorators.cache import cache_control, cache_page
+from django.views.decorators.vary import vary_on_headers
 from rest_framework import authentication as drf
 from rest_framework.decorators import action, api_view, authentication_classes, permission_classes
 from rest_framework.generics import GenericAPIView
@@ -219,12 +221,16 @@ class Delegating(InPath):
 
 
 class CachedInside(Echo):
-    """Caches what its handler returns."""
+    """Caches what its handler returns, for each key by itself."""
+
+    asked = 0
 
     @method_decorator(cache_page(60))
-    def get(self, request: Request, **kwargs: Any) -> Response:
-        """Answer."""
-        return Response({"key": "what the handler made"})
+    @method_decorator(vary_on_headers("Origin", "Referer", "Authorization", "X-API-Key"))
+    def get(self, request: Request, **kwargs: Any) -> Any:
+        """Answer at once: what DRF renders later is `private` by then, and stored nowhere."""
+        type(self).asked += 1
+        return JsonResponse({"key": request.allowlist.key.name})  # type: ignore[attr-defined]
 
 
 def view_with(permission: Any, authenticators: list[Any] | None = None) -> Any:
@@ -656,6 +662,15 @@ def test_a_cache_around_the_handler_serves_no_refused_place() -> None:
     assert call("/cached-inside/", token, LISTED).status_code == 200
     assert call("/cached-inside/", token, UNLISTED).status_code == 403
     assert call("/cached-inside/", None, LISTED).status_code == 401
+
+
+def test_a_cache_around_the_handler_that_varies_keeps_keys_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CachedInside, "asked", 0)
+    tokens = {name: make_key(name, **DOMAINS)[1] for name in ("mine", "theirs")}
+    for _time in range(2):
+        for name, token in tokens.items():
+            assert body(call("/cached-inside/", token, LISTED))["key"] == name
+    assert CachedInside.asked == 2
 
 
 def test_a_site_wide_cache_serves_nobody_another_s_answer(settings: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.test import override_settings
 
 from allowlist.edits import DOMAINS, IPS, MOST_AT_ONCE, MOST_ERRORS, ListKind
@@ -355,10 +355,16 @@ class TestOneChange:
         one, two = side.model.objects.filter(key=key)
         one.text, two.text = two.text, one.text
         with key.editing() as edit:
-            edit.park(side.which, [one, two])
-            one.save()
-            two.save()
+            edit.rewrite(side.which, [(one, [side.which.column]), (two, [side.which.column])])
         assert side.texts(key) == [side.new, side.listed]
+
+    def test_that_swaps_and_is_refused_in_between_leaves_both_texts(self, key: APIKey, side: Side) -> None:
+        side.do(key, "add", [side.new])
+        one, two = side.model.objects.filter(key=key)
+        one.text, two.text = two.text, side.wrong
+        with key.editing() as edit, refused(clean_code(side)):
+            edit.rewrite(side.which, [(one, [side.which.column]), (two, [side.which.column])])
+        assert side.texts(key) == [side.listed, side.new]
 
     def test_that_switches_off_and_lists_is_refused_whole(self, key: APIKey, side: Side) -> None:
         other = SIDES["ips" if side.which is DOMAINS else "domains"]
@@ -611,10 +617,10 @@ class TestEntrySave:
 
     def test_moves_to_no_other_key_by_its_primary_key(self, key: APIKey, make: Make, side: Side) -> None:
         other, entry = make(**{side.which.field: side.many(1)}), side.one(key)
-        with pytest.raises(IntegrityError), transaction.atomic():
-            side.entry(other, side.new, pk=entry.pk).save()
-        with pytest.raises(IntegrityError), transaction.atomic():
-            side.entry(key, side.new, pk=entry.pk).save(force_update=True)
+        for to, options in ((other, {}), (key, {}), (key, {"force_update": True})):
+            with refused("moved") as told:
+                side.entry(to, side.new, pk=entry.pk).save(**options)
+            assert "Leave the id out." in told[0].sentence
         mine = side.one(other)
         mine.pk, mine.name = entry.pk, "Renamed"
         with refused("deleted"):
@@ -625,6 +631,8 @@ class TestEntrySave:
             pretended.save()
         assert (side.texts(key), side.texts(other)) == ([side.listed], side.many(1))
         assert side.one(key).name in {"Shop", "Server"}
+        side.entry(other, side.new, pk=entry.pk + 1000).save()
+        assert side.texts(other) == [*side.many(1), side.new]
 
     def test_a_copy_is_a_new_entry_and_guarded_as_one(self, key: APIKey, make: Make, side: Side) -> None:
         other = make()
@@ -806,6 +814,36 @@ class TestSentences:
             assert told.endswith((".", "?"))
             assert problem in {Problem.EMPTY, Problem.NULL} or "50%s" in told
         assert set(SENTENCES) == set(Problem)
+
+    @pytest.mark.parametrize(
+        ("settings", "text", "advice"),
+        [
+            ({}, "*", "To allow all domains, switch the domain list off."),
+            (
+                {"DOMAIN_MODES": ("listed",), "EMPTY_LIST": "allow"},
+                "*",
+                "To allow all domains, take every entry off the list.",
+            ),
+            ({"DOMAIN_MODES": ("listed",), "EMPTY_LIST": "deny"}, "*", "List each site that uses the key."),
+            (
+                {},
+                "localhost:3000",
+                "http://. Did you mean “https://localhost:3000” or “http://localhost:3000”?",
+            ),
+            (
+                {"DOMAIN_FORMS": ("host", "wildcard")},
+                "localhost:3000",
+                "A host is listed without one, and matches on every port. Did you mean “localhost”?",
+            ),
+        ],
+        ids=str,
+    )
+    def test_advise_what_can_be_done_under_the_settings(
+        self, settings: dict[str, Any], text: str, advice: str
+    ) -> None:
+        with override_settings(ALLOWLIST=settings), pytest.raises(ValidationError) as caught:
+            clean_domain(text)
+        assert caught.value.messages[0].endswith(advice)
 
     def test_offer_what_was_meant_and_store_nothing_in_its_place(self, key: APIKey) -> None:
         with refused("host_port") as told:

@@ -1,11 +1,14 @@
 """Whatever fails, nobody is let in who is not listed, and the log says what failed."""
 
+from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection, connections
 from django.test import Client
 from django.urls import path
+from django.views.debug import ExceptionReporter
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -54,6 +57,17 @@ class Widget(APIView):
         return Response({"reached": True})
 
 
+class Failing(Widget):
+    """Fails after the permission has let the request in, with the key at hand."""
+
+    authentication_classes = [APIKeyAuthentication]
+
+    def get(self, request: Request) -> Response:
+        """Raise."""
+        key: Any = request.auth
+        return Response(1 / len(key.allowed_domains.all()))
+
+
 class HasTeapot(BasePermission):
     """Grants if and only if the request has an X-Teapot header."""
 
@@ -67,6 +81,7 @@ urlpatterns = [
     path("alone/", Widget.as_view()),
     path("paired/", Widget.as_view(authentication_classes=[APIKeyAuthentication])),
     path("and/", Widget.as_view(permission_classes=[IsAllowlisted & IsAllowlisted])),
+    path("failing/", Failing.as_view()),
     path("quiet/", Widget.as_view(permission_classes=[IsAllowlistedQuietly])),
     path("or/", Widget.as_view(permission_classes=[IsAllowlistedQuietly | HasTeapot])),
 ]
@@ -138,6 +153,34 @@ def test_a_connection_that_went_away_refuses(
     assert call("/alone/", token).status_code == 200
 
 
+HELD = {
+    "sqlite": ("BEGIN EXCLUSIVE", "ROLLBACK"),
+    "postgresql": ("BEGIN; LOCK TABLE allowlist_apikey IN ACCESS EXCLUSIVE MODE", "ROLLBACK"),
+    "mysql": ("LOCK TABLES allowlist_apikey WRITE", "UNLOCK TABLES"),
+}
+IMPATIENT: dict[str, dict[str, Any]] = {
+    "sqlite": {"timeout": 0.1},
+    "postgresql": {"options": "-c statement_timeout=100"},
+    "mysql": {"charset": "utf8mb4", "init_command": "SET SESSION max_statement_time = 0.1"},
+}
+
+
+@with_commits
+def test_a_database_that_is_too_slow_refuses(caplog: pytest.LogCaptureFixture) -> None:
+    _, token = make_key()
+    hold, let_go = HELD[connection.vendor]
+    impatient = {"NAME": connection.settings_dict["NAME"], "OPTIONS": IMPATIENT[connection.vendor]}
+    holder = connections.create_connection("default")
+    with closing(holder), holder.cursor() as cursor, routed_to_other(**impatient, ATOMIC_REQUESTS=False):
+        assert call("/alone/", token).status_code == 200
+        cursor.execute(hold)
+        try:
+            assert_undecided(token, caplog)
+        finally:
+            cursor.execute(let_go)
+        assert call("/alone/", token).status_code == 200
+
+
 class Lost:
     """A router that cannot say where the models live."""
 
@@ -173,6 +216,48 @@ def test_any_error_refuses(settings: Any, error: Exception, caplog: pytest.LogCa
     Lost.error = error
     settings.DATABASE_ROUTERS = [f"{__name__}.Lost"]
     assert_undecided(token, caplog)
+
+
+@with_database
+@pytest.mark.parametrize("header", ["X-API-Key", "Authorization"])
+@pytest.mark.parametrize("kind", ["publishable", "secret"])
+@pytest.mark.parametrize("at", ["db_for_write", "answers_to"])
+def test_a_report_of_the_error_shows_neither_token_nor_digest(
+    settings: Any, header: str, kind: str, at: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such reports print what every function on the way held, and what the request said."""
+    key, token = make_key(kind=kind)
+    if at == "db_for_write":
+        Lost.error = ValueError("x")
+        settings.DATABASE_ROUTERS = [f"{__name__}.Lost"]
+    else:
+        set_raw(key, "digest", "\xe9" * 64)
+    prefix = "Api-Key " if header == "Authorization" else ""
+    answer = call("/alone/", headers={header: prefix + token})
+    assert reason(answer) == "undecided"
+    (record,) = [each for each in caplog.records if each.name == "allowlist" and each.exc_info]
+    assert record.exc_info is not None
+    for debug in (False, True):
+        settings.DEBUG = debug
+        reporter = ExceptionReporter(answer.wsgi_request, *record.exc_info)
+        for report in (reporter.get_traceback_html(), reporter.get_traceback_text()):
+            assert at in report
+            assert token[-32:] not in report
+            assert key.digest not in report
+
+
+@with_database
+@pytest.mark.parametrize("header", ["X-API-Key", "Authorization"])
+def test_a_failing_views_debug_page_shows_neither_token_nor_digest(settings: Any, header: str) -> None:
+    settings.DEBUG = True
+    key, token = make_key(kind="secret")
+    prefix = "Bearer " if header == "Authorization" else ""
+    client = Client(raise_request_exception=False)
+    page = call("/failing/", headers={header: prefix + token}, client=client)
+    shown = page.content.decode()
+    assert (page.status_code, "ZeroDivisionError" in shown) == (500, True)
+    assert token[-32:] not in shown
+    assert key.digest not in shown
 
 
 @with_database
@@ -218,6 +303,58 @@ def test_a_revision_that_is_none_refuses(caplog: pytest.LogCaptureFixture) -> No
     key, token = make_key()
     set_raw(key, "revision", "no revision")
     assert_undecided(token, caplog)
+
+
+ENDS = pytest.mark.parametrize("column", ["revoked_at", "expires_at"])
+NO_DATES = ("garbage", "", " ", "never", "2026-02-30 00:00:00", "2026-01-01T", b"\xff", 0, 7.5)
+
+
+@with_database
+@pytest.mark.only_on("sqlite")
+@pytest.mark.parametrize("use_tz", [True, False])
+@ENDS
+def test_an_end_that_is_no_date_is_not_read_as_no_end(
+    settings: Any, use_tz: bool, column: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SQLite stores anything, and its driver reads what is no date as None."""
+    settings.USE_TZ = use_tz
+    key, token = make_key()
+    for text in NO_DATES:
+        set_raw(key, column, text)
+        assert (text, reason(call("/alone/", token))) == (text, "undecided")
+    assert_undecided(token, caplog)
+
+
+@with_database
+@pytest.mark.only_on("sqlite")
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_an_overlap_that_ends_at_no_date_has_ended(settings: Any, use_tz: bool) -> None:
+    settings.USE_TZ = use_tz
+    key, old = make_key()
+    key.rotate(timedelta(hours=1))
+    assert call("/alone/", old).status_code == 200
+    for text in NO_DATES:
+        set_raw(key, "previous_until", text)
+        assert call("/alone/", old).status_code in (401, 503), text
+
+
+@with_database
+@pytest.mark.only_on("postgres")
+@ENDS
+@pytest.mark.parametrize("text", ["infinity", "-infinity"])
+def test_an_end_beyond_the_calendar_refuses(column: str, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    key, token = make_key()
+    set_raw(key, column, text)
+    assert_undecided(token, caplog)
+
+
+@with_database
+@pytest.mark.only_on("mariadb")
+@ENDS
+def test_an_end_of_zeros_refuses(column: str) -> None:
+    key, token = make_key()
+    set_raw(key, column, "0000-00-00 00:00:00")
+    assert reason(call("/alone/", token)) in ("key_invalid", "undecided")
 
 
 @with_database

@@ -5,6 +5,7 @@ import math
 import pickle
 import re
 from datetime import timedelta
+from inspect import isfunction
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.template import Context, Template
 from django.test import override_settings
 from django.utils import timezone
 
@@ -662,3 +664,28 @@ class TestSave:
         with pytest.raises(DatabaseError), transaction.atomic():
             key.save()
         assert not APIKey.objects.exists()
+
+
+class TestInTemplates:
+    WRITES = [name for name, member in vars(APIKey).items() if isfunction(member) and name[0] != "_"]
+    """The key's own methods: each of them writes."""
+
+    def test_nothing_that_writes_is_called(self, creator: User) -> None:
+        key, _ = make(creator, allowed_domains=[SHOP], allowed_ips=[SERVER])
+        before = [APIKey.objects.values().get(), domains(key), ips(key)]
+        assert {"rotate", "revoke", "allow_all_domains", "delete"} < set(self.WRITES)
+        named = "".join(
+            f"{{{{ key.{name} }}}}{{% with done=key.{name} %}}{{% endwith %}}" for name in self.WRITES
+        )
+        named += "{{ entry.delete }}{{ entry.save }}{{ keys.delete }}{{ entries.delete }}"
+        held = {
+            "key": key,
+            "entry": key.allowed_domains.get(),
+            "keys": APIKey.objects.all(),
+            "entries": key.allowed_domains.all(),
+        }
+        assert Template(named).render(Context(held)) == ""
+        assert [APIKey.objects.values().get(), domains(key), ips(key)] == before
+
+    def test_every_method_of_a_key_says_that_it_writes(self) -> None:
+        assert [name for name in self.WRITES if not getattr(APIKey, name).alters_data] == []

@@ -8,12 +8,13 @@ from django.contrib import admin
 from django.contrib.admin import AdminSite
 from django.contrib.admin.models import LogEntry
 from django.test import Client
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern, URLResolver, reverse
 
 from allowlist import urls
 from allowlist.models import APIKey
 from tests.conftest import MakeUser, User
 from tests.pages import Admin, rows
+from tests.probes import statements
 from tests.test_api import Api, encoded, snapshot, texts
 from tests.testapp.models import Project
 from tests.testapp.sites import backoffice
@@ -251,10 +252,13 @@ def admin_path(site: str, route: str, key: APIKey) -> str:
 
 
 def routes_of(site: AdminSite) -> Iterator[str]:
-    """Yield the names of the routes to keys, without what they have in common."""
-    for pattern in site._registry[APIKey].get_urls():
-        assert isinstance(pattern, URLPattern)
-        yield (pattern.name or "").removeprefix("allowlist_apikey_")
+    """Yield the names of all routes to the app's models, without what those to keys have in common."""
+    for at in site.get_urls():
+        if isinstance(at, URLResolver) and str(at.pattern).startswith("allowlist/"):
+            for pattern in at.url_patterns:
+                assert isinstance(pattern, URLPattern)
+                assert str(at.pattern) == "allowlist/apikey/", at
+                yield (pattern.name or "").removeprefix("allowlist_apikey_")
 
 
 def form_for(route: str, owner: User, site: str, key: APIKey) -> dict[str, Any]:
@@ -362,6 +366,21 @@ def test_an_action_on_the_keys_own_page_is_the_creators(creator: User, superuser
         response = Admin(superuser).client.post(f"/admin/allowlist/apikey/{key.pk}/change/", form)
         assert response.status_code in (302, 403)
     assert rows_of(key) == before
+
+
+def test_a_superuser_is_told_in_the_list_whose_keys_they_are(
+    creator: User, superuser: User, make_user: MakeUser
+) -> None:
+    sent = []
+    for owner in (creator, make_user("second"), make_user("third")):
+        make_key(owner)
+        with statements() as asked:
+            page = Admin(superuser).get("")
+        assert str(owner) in page.text
+        sent.append(len(asked))
+    assert sent[1] == sent[2]
+    cells = Admin(creator).client.get("/admin/allowlist/apikey/").content.decode()
+    assert "column-creator" not in cells
 
 
 def test_a_superuser_reads_everything_and_is_offered_no_control(creator: User, superuser: User) -> None:
@@ -484,6 +503,23 @@ def test_autocompletion_offers_ones_own_keys(
         assert {int(each["id"]) for each in response.json()["results"]} == found
     response = Admin(creator).client.get(f"/{site}/autocomplete/", {**query, "term": "Hidden"})
     assert seen_of(theirs, response) == []
+
+
+@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("who", PEOPLE)
+def test_popups_and_fields_to_pick_by_show_and_find_no_more(owned: Owned, site: str, who: str) -> None:
+    """A raw-id field opens the list and the page in a pop-up, and says by which field it picks."""
+    key, client, _ = owned
+    key.refresh_from_db()
+    page = f"/{site}/allowlist/apikey/"
+    for path in ("", f"{key.pk}/change/", f"{key.pk}/delete/", f"{key.pk}/history/"):
+        for field in ("", "id", "token", "digest", "locator", "creator", "revision"):
+            response = client.get(f"{page}{path}", {"_popup": "1", **({"_to_field": field} if field else {})})
+            assert response.status_code in (200, 302, 400, 403, 404)
+            assert response.status_code != 200 or field in ("", "id") or path.endswith("history/")
+            if who not in ("creator", "superuser"):
+                assert seen_of(key, response) == []
+            assert key.digest not in response.content.decode()
 
 
 def test_the_log_of_anothers_key_is_not_shown(creator: User, stranger: User, theirs: APIKey) -> None:

@@ -9,13 +9,15 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.exceptions import ValidationError
-from django.db import connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
 from tests import databases
 from tests.conftest import User
+from tests.pages import Admin
 from tests.probes import (
     ALIASES,
     BLOG,
@@ -28,10 +30,13 @@ from tests.probes import (
     ips,
     row,
     told,
+    used_now,
 )
+from tests.test_api import Api
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=ALIASES)
 
+THIRD = "https://third.example"
 CLIENTS = 50
 PATIENCE = 60
 """Seconds after which a thread that waits is taken for one that would wait for ever."""
@@ -89,6 +94,18 @@ def refusals(outcomes: Sequence[Any]) -> Counter[str | None]:
 def key(creator: User) -> APIKey:
     """Return a key that lists nothing."""
     return APIKey.objects.create_key(name="Shop", creator=creator)[0]
+
+
+@pytest.fixture
+def api(creator: User) -> Api:
+    """Return the creator, who is logged in to the management API."""
+    return Api(creator)
+
+
+@pytest.fixture
+def site(creator: User) -> Admin:
+    """Return the creator, who is logged in to the admin."""
+    return Admin(creator)
 
 
 @pytest.fixture
@@ -322,6 +339,157 @@ class TestKeys:
         delete = APIKey.objects.all().delete if by_queryset else row(key).delete
         deleted = meet(lambda: other.add_domains([SHOP]), delete)
         assert deleted == (2, {"allowlist.APIKey": 1, "allowlist.AllowedDomain": 1})
+
+    @pytest.mark.parametrize("end", ["rotate", "revoke"])
+    def test_a_token_in_use_works_until_it_is_ended_and_not_once_after(self, key: APIKey, end: str) -> None:
+        token, ended = key.token, threading.Event()
+
+        def use() -> list[tuple[bool, Any]]:
+            answers: list[tuple[bool, Any]] = []
+            while not answers or not answers[-1][0]:
+                is_over = ended.is_set()
+                answers.append((is_over, ask(token)))
+            return answers
+
+        def finish() -> None:
+            getattr(row(key), end)()
+            ended.set()
+
+        used_now(key)
+        *used, none = at_once(use, use, use, finish)
+        assert none is None
+        answers = [answer for answers in used for answer in answers]
+        assert {answer for is_over, answer in answers if is_over} == {INVALID}
+        assert {answer for _is_over, answer in answers} <= {SERVED, INVALID}
+
+
+WRITES: dict[str, tuple[str, str, Any]] = {
+    "rename": ("PATCH", "", {"name": "Mine"}),
+    "lists": ("PATCH", "", {"allowed_domains": [BLOG]}),
+    "delete": ("DELETE", "", None),
+    "rotate": ("POST", "rotate/", {}),
+    "revoke": ("POST", "revoke/", {}),
+    "add": ("POST", "domains/", BLOG),
+    "add several": ("POST", "domains/", [BLOG]),
+    "replace": ("PUT", "domains/", [BLOG]),
+    "change": ("PATCH", "domains/{entry}/", {"domain": BLOG}),
+    "remove": ("DELETE", "domains/{entry}/", None),
+}
+"""What a creator may do to a key by the API: method, path below the key's, body."""
+
+
+class TestTakingOver:
+    """What its creator does to a key while it is taken over is judged once the lock is theirs."""
+
+    @pytest.mark.parametrize("what", WRITES)
+    def test_a_write_by_the_api_that_waited_for_it_finds_no_key(
+        self, key: APIKey, api: Api, superuser: User, what: str
+    ) -> None:
+        key.restrict_domains([SHOP, THIRD])
+        method, path, data = WRITES[what]
+        url = f"keys/{key.pk}/" + path.format(entry=key.allowed_domains.all()[0].pk)
+        answer = self.meet(key, superuser, lambda: api(method, url, data))
+        assert answer.status_code == 404
+
+    @pytest.mark.usefixtures("in_request")
+    @pytest.mark.parametrize("path", ["change/", "delete/", "rotate/", "revoke/"])
+    def test_a_form_of_the_admin_that_waited_for_it_finds_no_key(
+        self, key: APIKey, site: Admin, superuser: User, path: str
+    ) -> None:
+        key.restrict_domains([SHOP, THIRD])
+        fields = {**site.get(f"{key.pk}/{path}").fields, "name": "Mine", "paste_domains": BLOG}
+        answer = self.meet(key, superuser, lambda: site.send(f"{key.pk}/{path}", fields))
+        assert answer.status_code == 404
+        assert not LogEntry.objects.exists()
+
+    def test_a_deletion_of_several_that_waited_for_it_leaves_the_key(
+        self, key: APIKey, creator: User, superuser: User
+    ) -> None:
+        key.restrict_domains([SHOP, THIRD])
+        delete = APIKey.objects.manageable_by(creator).delete
+        assert self.meet(key, superuser, delete) == (0, {})
+
+    def meet(self, key: APIKey, superuser: User, write: Action) -> Any:
+        """Do ``write`` while the key is taken over; return its outcome, which must be no write."""
+        before, listed = APIKey.objects.values().get(), domains(key)
+        outcome = meet(lambda: row(key).take_over(superuser), write)
+        stored = APIKey.objects.values().get()
+        taken = {"creator_id": superuser.pk, "revision": stored["revision"]}
+        assert (stored, domains(key)) == ({**before, **taken}, listed)
+        return outcome
+
+
+BUSY = "Somebody else is changing this at the same moment. Nothing was changed; try again."
+IMPATIENT = {
+    "sqlite": ("PRAGMA busy_timeout = 50", "PRAGMA busy_timeout = 30000"),
+    "postgresql": ("SET lock_timeout = 50", "RESET lock_timeout"),
+    "mysql": ("SET innodb_lock_wait_timeout = 1", "SET innodb_lock_wait_timeout = DEFAULT"),
+}
+
+
+class TestInEachOthersWay:
+    """Who cannot have a lock, or would wait for each other for ever, is told so and changes nothing."""
+
+    @pytest.fixture
+    def held(self, key: APIKey, api: Api, site: Admin) -> Iterator[APIKey]:
+        """Return a key that another connection has locked, and have this one not wait for it."""
+        key.restrict_domains([SHOP, THIRD])
+        soon, late = IMPATIENT[connection.vendor]
+        with uncommitted(lambda: row(key).add_domains([BLOG])), connection.cursor() as cursor:
+            cursor.execute(soon)
+            yield key
+            cursor.execute(late)
+
+    def test_each_method_raises_its_refusal(self, held: APIKey) -> None:
+        held.name = "Renamed"
+        entry = held.allowed_domains.all()[0]
+        writes: list[Action] = [held.save, held.delete, held.revoke, held.rotate, entry.delete]
+        writes += [held.allow_all_domains, held.allowed_domains.all().delete, APIKey.objects.all().delete]
+        writes += [lambda: AllowedDomain.objects.bulk_create([AllowedDomain(key=held, domain=BLOG)])]
+        for write in writes:
+            with pytest.raises(ValidationError) as caught:
+                write()
+            assert (caught.value.code, caught.value.messages) == ("busy", [BUSY])
+
+    @pytest.mark.parametrize("what", WRITES)
+    def test_the_api_answers_409(self, held: APIKey, api: Api, what: str) -> None:
+        method, path, data = WRITES[what]
+        url = f"keys/{held.pk}/" + path.format(entry=held.allowed_domains.all()[0].pk)
+        assert api.ok(method, url, data, 409) == {"detail": BUSY}
+
+    def test_the_admin_shows_it(self, held: APIKey, site: Admin) -> None:
+        change = f"{held.pk}/change/"
+        page = site.refused(change, {**site.get(change).fields, "name": "Mine"})
+        assert (page.errors, page.fields["name"]) == ([BUSY], "Mine")
+        picked = {"action": "delete_selected", "_selected_action": str(held.pk), "post": "yes"}
+        for path in (f"{held.pk}/delete/", f"{held.pk}/rotate/", f"{held.pk}/revoke/", ""):
+            assert site.client.post(site.base + path, picked).status_code == 302
+            assert BUSY in site.get("").messages
+        assert not LogEntry.objects.exists()
+
+    def test_an_error_of_another_kind_is_raised_as_it_is(self, key: APIKey) -> None:
+        def fail(*args: Any) -> Any:
+            raise OperationalError("The disk is full.")
+
+        with connection.execute_wrapper(fail), pytest.raises(OperationalError, match="disk"):
+            key.revoke()
+        assert row(key).revoked_at is None
+
+    @pytest.mark.only_on("postgres", "mariadb")
+    def test_two_that_wait_for_each_other_are_not_both_served(self, creator: User) -> None:
+        keys = [APIKey.objects.create_key(name=f"Key {n}", creator=creator)[0] for n in range(2)]
+        barrier = threading.Barrier(2)
+
+        def fill(order: Sequence[APIKey], domain: str) -> None:
+            with transaction.atomic():
+                order[0].add_domains([domain])
+                barrier.wait(PATIENCE)
+                order[1].add_domains([domain])
+
+        outcomes = at_once(partial(fill, keys, SHOP), partial(fill, keys[::-1], BLOG))
+        assert refusals(outcomes) == {"busy": 1}
+        served = [SHOP, BLOG][outcomes.index(None)]
+        assert [domains(key) for key in keys] == [[served], [served]]
 
 
 class TestLastUse:

@@ -34,7 +34,7 @@ lookup
 access
 permissions    authentication  throttling  cors
 serializers    views           urls        schema
-admin          management
+admin_forms    admin           management
 checks         apps
 """
 MAY_IMPORT = {"guards": {"ada_url", "publicsuffixlist"}, "entries": {"ada_url"}}
