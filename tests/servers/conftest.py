@@ -7,15 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.demo_server import free_port
-from tests.servers.running import SERVERS, TRUSTED, Endpoint, Server, nginx, prepared, running
-
-
-@dataclass(frozen=True)
-class Site:
-    """The database that the servers share, and its keys' tokens by name."""
-
-    database: Path
-    tokens: dict[str, str]
+from tests.servers.running import SERVERS, TRUSTED, Endpoint, Server, Site, nginx, prepared, running, sqlite
 
 
 @dataclass(frozen=True)
@@ -36,8 +28,8 @@ class Served:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """Return the site, which is made once."""
-    database = tmp_path_factory.mktemp("site") / "site.sqlite3"
-    return Site(database, prepared(database))
+    folder = tmp_path_factory.mktemp("site")
+    return prepared(folder, sqlite(folder))
 
 
 PLACES = [
@@ -50,12 +42,10 @@ PLACES = [
 
 def _served(site: Site, place: tuple[Server, bool], proxies: tuple[str, ...]) -> Iterator[Served]:
     server, is_socket = place
-    # Paths of sockets are short: about a hundred bytes.
-    endpoint = Endpoint(site.database.with_name("socket") if is_socket else free_port())
-    with running(server, endpoint, site.database, proxies) as log:
+    socket = site.folder / f"{len(proxies)}{server.name}"  # Short: such paths have about a hundred bytes.
+    endpoint = Endpoint(socket if is_socket else free_port())
+    with running(server, endpoint, site, proxies) as log:
         yield Served(site, server.name, endpoint, log)
-    if is_socket:
-        Path(endpoint.at).unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module", params=PLACES)
@@ -84,5 +74,5 @@ def front_of_trusting_nobody(trusting_nobody: Served) -> Iterator[Endpoint]:
 
 def _front(served: Served) -> Iterator[Endpoint]:
     endpoint = Endpoint(free_port())
-    with nginx(served.site.database.parent, endpoint, served.endpoint):
+    with nginx(served.site.folder, endpoint, served.endpoint):
         yield endpoint

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.demo_server import PATIENCE, ROOT, environment
+from tests.databases import Config
+from tests.demo_server import PATIENCE, ROOT
 
 TRUSTED = ("127.0.0.1", "unix")
 """What TRUSTED_PROXIES holds where the proxy is on this machine."""
@@ -91,30 +92,48 @@ REWRITING = {
 """Servers told to believe X-Forwarded-For themselves."""
 
 
-def prepared(database: Path) -> dict[str, str]:
-    """Make the site's database; return the tokens of its keys by name."""
+@dataclass(frozen=True)
+class Site:
+    """What the servers serve: a database, the tokens of its keys by name, and a folder for logs."""
+
+    folder: Path
+    database: Config
+    tokens: dict[str, str]
+
+
+def sqlite(folder: Path) -> Config:
+    """Return a database of a file."""
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(folder / "site.sqlite3"),
+        "OPTIONS": {"timeout": 30},
+    }
+
+
+def prepared(folder: Path, database: Config) -> Site:
+    """Make the site's tables and keys."""
     command = [sys.executable, "-m", "tests.servers.prepare"]
     run = subprocess.run(
-        command, cwd=ROOT, env=_environment(database), capture_output=True, text=True, check=True
+        command, cwd=ROOT, env=site_environment(database), capture_output=True, text=True, check=True
     )
-    tokens: dict[str, str] = json.loads(run.stdout)
-    return tokens
+    return Site(folder, database, json.loads(run.stdout))
 
 
-def _environment(database: Path, proxies: tuple[str, ...] = ()) -> dict[str, str]:
+def site_environment(database: Config, proxies: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the environment of a process of the site."""
     return {
-        **environment(database),
+        **os.environ,
         "DJANGO_SETTINGS_MODULE": "tests.servers.settings",
-        "SITE_DATABASE": str(database),
+        "SITE_DATABASE": json.dumps(database),
         "SITE_PROXIES": json.dumps(proxies),
     }
 
 
 @contextmanager
-def running(server: Server, endpoint: Endpoint, database: Path, proxies: tuple[str, ...]) -> Iterator[Path]:
+def running(server: Server, endpoint: Endpoint, site: Site, proxies: tuple[str, ...]) -> Iterator[Path]:
     """Serve the site for as long as the block runs; the server's log is at the path returned."""
-    log = database.with_name(f"{server.name}.log")
-    with _process(server.listening(endpoint), endpoint, log, _environment(database, proxies)):
+    log = site.folder / f"{server.name}.log"
+    with _process(server.listening(endpoint), endpoint, log, site_environment(site.database, proxies)):
         yield log
 
 

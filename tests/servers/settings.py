@@ -6,11 +6,5 @@ import os
 from tests.settings import *  # noqa: F403
 
 ROOT_URLCONF = "tests.servers.urls"
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": os.environ["SITE_DATABASE"],
-        "OPTIONS": {"timeout": 30},
-    }
-}
+DATABASES = {"default": json.loads(os.environ["SITE_DATABASE"])}
 ALLOWLIST = {"TRUSTED_PROXIES": json.loads(os.environ["SITE_PROXIES"])}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.demo_server import free_port
-from tests.servers.conftest import Served, Site
-from tests.servers.running import SERVERS, Endpoint, running
+from tests.servers.conftest import Served
+from tests.servers.running import SERVERS, Endpoint, Site, running
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +45,7 @@ CLIENTS = {
 def served(request: pytest.FixtureRequest, site: Site) -> Iterator[Served]:
     """Return the site, served to clients themselves."""
     server, endpoint = SERVERS[request.param], Endpoint(free_port())
-    with running(server, endpoint, site.database, ()) as log:
+    with running(server, endpoint, site, ()) as log:
         yield Served(site, server.name, endpoint, log)
 
 

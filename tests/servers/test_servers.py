@@ -6,7 +6,8 @@ import pytest
 
 from tests.calls import ELSEWHERE, SERVER, SHOP
 from tests.demo_server import ROOT, free_port
-from tests.servers.conftest import Served, Site
+from tests.servers.conftest import Served
+from tests.servers.running import REWRITING, SERVERS, Endpoint, Site, running
 from tests.servers.table import (
     IP,
     MISSING,
@@ -16,13 +17,9 @@ from tests.servers.table import (
     ROWS,
     UNKNOWN,
     XFF,
-    Answer,
     Row,
-    ask,
-    raw,
-    send,
 )
-from tests.servers.running import REWRITING, SERVERS, Endpoint, running
+from tests.servers.wire import Answer, ask, raw, send
 
 pytestmark = pytest.mark.slow
 
@@ -133,7 +130,7 @@ def test_nginx_tells_the_address_that_it_is_asked_from(served: Served, front: En
 def rewritten(name: str, site: Site, *lines: str, source: str) -> str:
     """Return the REMOTE_ADDR that a server makes of a request."""
     server, endpoint = REWRITING[name], Endpoint(free_port())
-    with running(server, endpoint, site.database, ()):
+    with running(server, endpoint, site, ()):
         remote: str = ask(endpoint, raw(*lines, target="/seen/"), source).body["remote"]
     return remote
 
