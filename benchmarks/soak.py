@@ -291,11 +291,11 @@ def database(folder: Path) -> Iterator[Config]:
         dbname=at["NAME"],
         autocommit=True,
     ) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+        connection.execute(f"CREATE DATABASE {name}")
         try:
             yield {**at, "NAME": name, "CONN_MAX_AGE": None}
         finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def soak(site: Site, seconds: float, seed: int) -> int:

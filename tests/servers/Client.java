@@ -1,12 +1,16 @@
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
 
-/** Asks the URL given with the token given, as Java's own client does (it offers HTTP/2), and prints the status. */
+/** Asks the URL given with each token given, as Java's own client does (it offers HTTP/2); prints the statuses. */
 public class Client {
     public static void main(String[] arguments) throws Exception {
-        HttpRequest request = HttpRequest.newBuilder(URI.create(arguments[0])).header("X-API-Key", arguments[1]).build();
-        System.out.println(HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString()).statusCode());
+        HttpClient client = HttpClient.newHttpClient();
+        for (int each = 1; each < arguments.length; each++) {
+            HttpRequest request =
+                HttpRequest.newBuilder(URI.create(arguments[0])).header("X-API-Key", arguments[each]).build();
+            System.out.println(client.send(request, BodyHandlers.ofString()).statusCode());
+        }
     }
 }

@@ -17,7 +17,6 @@ from tests.servers.table import (
     ROWS,
     UNKNOWN,
     XFF,
-    Row,
 )
 from tests.servers.wire import Answer, ask, raw, send
 
@@ -27,25 +26,20 @@ STRANGER = "127.0.0.9"
 """Another address of this machine, which no TRUSTED_PROXIES has."""
 PAGE = (ROOT / "docs/how-to/deployment.md").read_text()
 
-each_row = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 
-
-def request_of(row: Row, site: Site) -> bytes:
-    """Return the row's bytes, with its key's token."""
-    return row.request(site.tokens.get(row.key, ""))
-
-
-@each_row
-def test_the_answer_is_the_same_everywhere(served: Served, row: Row) -> None:
-    answer = ask(served.endpoint, request_of(row, served.site))
-    assert answer.said == row.expected(served.family)
+def test_the_answer_is_the_same_everywhere(served: Served) -> None:
+    assert answers(served, served.endpoint) == {row.name: row.expected(served.family) for row in ROWS}
 
 
 @pytest.mark.needs("nginx")
-@each_row
-def test_the_answer_is_the_same_behind_nginx(served: Served, front: Endpoint, row: Row) -> None:
-    answer = ask(front, request_of(row, served.site))
-    assert answer.said == row.expected(NGINX, served.family)
+def test_the_answer_is_the_same_behind_nginx(served: Served, front: Endpoint) -> None:
+    assert answers(served, front) == {row.name: row.expected(NGINX, served.family) for row in ROWS}
+
+
+def answers(served: Served, endpoint: Endpoint) -> dict[str, str]:
+    """Return what each row of the table is answered, by name."""
+    tokens = served.site.tokens
+    return {row.name: ask(endpoint, row.request(tokens.get(row.key, ""))).said for row in ROWS}
 
 
 def by_server(token: str, *lines: str) -> bytes:
@@ -64,42 +58,37 @@ SPOOFS = [
     (f"Forwarded: for={SERVER}",),
     (f"REMOTE_ADDR: {SERVER}", f"Remote-Addr: {SERVER}", f"HTTP_REMOTE_ADDR: {SERVER}"),
 ]
-each_spoof = pytest.mark.parametrize("lines", SPOOFS, ids=[lines[0].partition(":")[0] for lines in SPOOFS])
+
+
+def said_to_spoofs(served: Served, endpoint: Endpoint) -> set[str]:
+    """Return what a stranger is answered who claims the listed address in every way."""
+    token = served.site.tokens["server"]
+    return {ask(endpoint, by_server(token, *lines), STRANGER).said for lines in SPOOFS}
 
 
 @pytest.mark.needs("nginx")
-@each_spoof
-def test_a_client_of_the_trusted_proxy_cannot_claim_an_address(
-    served: Served, front: Endpoint, lines: tuple[str, ...]
-) -> None:
-    request = by_server(served.site.tokens["server"], *lines)
-    assert ask(front, request, STRANGER).said == IP
-    assert ask(front, raw(*lines, target="/seen/"), STRANGER).body["client"] == STRANGER
+def test_a_client_of_the_trusted_proxy_cannot_claim_an_address(served: Served, front: Endpoint) -> None:
+    assert said_to_spoofs(served, front) == {IP}
+    seen = [ask(front, raw(*lines, target="/seen/"), STRANGER).body["client"] for lines in SPOOFS]
+    assert set(seen) == {STRANGER}
 
 
-@each_spoof
-def test_without_trusted_proxies_no_claim_helps(trusting_nobody: Served, lines: tuple[str, ...]) -> None:
-    request = by_server(trusting_nobody.site.tokens["server"], *lines)
+def test_a_peer_that_is_no_proxy_is_the_client_where_peers_have_addresses(served: Served) -> None:
+    """Whoever may open a socket is believed, where sockets are trusted."""
+    assert (said_to_spoofs(served, served.endpoint) == {IP}) is not served.endpoint.is_socket
+
+
+def test_without_trusted_proxies_no_claim_helps(trusting_nobody: Served) -> None:
     at = trusting_nobody.endpoint
-    assert ask(at, request, STRANGER).said == (UNKNOWN if at.is_socket else IP)
+    assert said_to_spoofs(trusting_nobody, at) == {UNKNOWN if at.is_socket else IP}
 
 
 @pytest.mark.needs("nginx")
-@each_spoof
 def test_without_trusted_proxies_no_claim_helps_through_nginx(
-    trusting_nobody: Served, front_of_trusting_nobody: Endpoint, lines: tuple[str, ...]
+    trusting_nobody: Served, front_of_trusting_nobody: Endpoint
 ) -> None:
-    request = by_server(trusting_nobody.site.tokens["server"], *lines)
-    said = ask(front_of_trusting_nobody, request, STRANGER).said
-    assert said == (UNKNOWN if trusting_nobody.endpoint.is_socket else IP)
-
-
-@each_spoof
-def test_a_peer_that_is_no_proxy_is_the_client(served: Served, lines: tuple[str, ...]) -> None:
-    """A socket has no such peers: whoever may open it is trusted."""
-    claimed = f"{XFF}: {STRANGER}" if served.endpoint.is_socket else ""
-    request = by_server(served.site.tokens["server"], *lines, *filter(None, [claimed]))
-    assert ask(served.endpoint, request, STRANGER).said == IP
+    said = said_to_spoofs(trusting_nobody, front_of_trusting_nobody)
+    assert said == {UNKNOWN if trusting_nobody.endpoint.is_socket else IP}
 
 
 TOLD = {"the peer's address": "127.0.0.1", '`""`': "", "missing": None}
@@ -127,31 +116,26 @@ def test_nginx_tells_the_address_that_it_is_asked_from(served: Served, front: En
     assert ask(front, request, STRANGER).said == IP
 
 
-def rewritten(name: str, site: Site, *lines: str, source: str) -> str:
-    """Return the REMOTE_ADDR that a server makes of a request."""
-    server, endpoint = REWRITING[name], Endpoint(free_port())
-    with running(server, endpoint, site, ()):
-        remote: str = ask(endpoint, raw(*lines, target="/seen/"), source).body["remote"]
-    return remote
-
-
 CHAIN = f"{XFF}: {SERVER}, {ELSEWHERE}"
 
 
 @pytest.mark.parametrize(
-    ("server", "source", "remote"),
+    ("name", "by_local", "by_stranger"),
     [
-        ("uvicorn-default", "127.0.0.1", ELSEWHERE),
-        ("uvicorn-default", STRANGER, STRANGER),
-        ("uvicorn-all", STRANGER, SERVER),
-        ("daphne-proxy-headers", STRANGER, SERVER),
-        ("gunicorn-all", STRANGER, STRANGER),
+        ("gunicorn-all", "127.0.0.1", STRANGER),
+        ("uvicorn-default", ELSEWHERE, STRANGER),
+        ("uvicorn-all", SERVER, SERVER),
+        ("daphne-proxy-headers", SERVER, SERVER),
     ],
 )
 def test_what_servers_make_of_the_header_themselves_is_as_the_page_says(
-    site: Site, server: str, source: str, remote: str
+    site: Site, name: str, by_local: str, by_stranger: str
 ) -> None:
-    assert rewritten(server, site, CHAIN, source=source) == remote
+    server, endpoint = REWRITING[name], Endpoint(free_port())
+    request = raw(CHAIN, target="/seen/")
+    with running(server, endpoint, site, ()):
+        seen = [ask(endpoint, request, source).body["remote"] for source in ("127.0.0.1", STRANGER)]
+    assert seen == [by_local, by_stranger]
 
 
 def conversation(served: Served) -> list[tuple[bytes, str]]:

@@ -3,8 +3,8 @@
 import http.client
 import json
 import socket
-from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import Message
 from typing import Any
 
 from tests.servers.running import Endpoint
@@ -21,7 +21,7 @@ class Answer:
 
     status: int
     body: Any
-    headers: Mapping[str, str]
+    headers: Message
     closes: bool
 
     @property
@@ -32,7 +32,7 @@ class Answer:
         return f"{self.status} {(self.body or {}).get('reason', '')}".strip()
 
 
-CLOSED = Answer(400, None, {}, closes=True)
+CLOSED = Answer(400, None, Message(), closes=True)
 """A server that closes while it is still being sent to has refused, whether or not its 400 arrives."""
 
 
@@ -47,7 +47,7 @@ def send(connection: socket.socket, request: bytes) -> Answer:
         return CLOSED
     is_json = response.headers.get_content_type() == "application/json" and text
     return Answer(
-        response.status, json.loads(text) if is_json else None, dict(response.headers), response.will_close
+        response.status, json.loads(text) if is_json else None, response.headers, response.will_close
     )
 
 
