@@ -140,11 +140,13 @@ class Soak:
             if chance.random() < 0.1:
                 self._ask_nonsense(chance)
             else:
-                self._ask_by_key(chance)
+                self._ask_by_key(chance, self._any_key(chance))
 
-    def _ask_by_key(self, chance: random.Random) -> None:
-        # Revoked keys are asked for on: they must stay dead.
-        key = chance.choice(self.revoked or self.keys) if chance.random() < 0.1 else chance.choice(self.keys)
+    def _any_key(self, chance: random.Random) -> Key:
+        """Return a key; now and then a revoked one, which must stay dead."""
+        return chance.choice(self.revoked or self.keys) if chance.random() < 0.1 else chance.choice(self.keys)
+
+    def _ask_by_key(self, chance: random.Random, key: Key) -> None:
         token = chance.choice([key.seen[-1], key.seen[-1], chance.choice(key.seen)])
         page = chance.choice([*PAGES, *PAGES, chance.choice(MALFORMED_PAGES), None])
         address = chance.choice([*ADDRESSES, *ADDRESSES, chance.choice(MALFORMED_ADDRESSES)])
@@ -165,7 +167,10 @@ class Soak:
         self.keys += keys
         while not self.over.wait(PAUSE):
             key = chance.choice(keys)
+            # Just before, so that a worker that keeps too much has it; just after, so that it shows.
+            self._ask_by_key(chance, key)
             method = changer.change(key, chance)
+            self._ask_by_key(chance, key)
             with self._lock:
                 self.changes[method] += 1
             if method == "revoke":
