@@ -1,1 +1,1 @@
-"""What a check costs, measured against what people would install instead. Run ``benchmarks/run.py``."""
+"""Programs that measure what a check costs (``run.py``) and ask it for minutes (``soak.py``)."""

@@ -70,4 +70,6 @@ SERVICES: dict[str, Callable[[], str | None]] = {
     "curl": _program("bash", "curl"),
     "node": _program("node"),
     "redis-server": _program("redis-server"),
+    "nginx": _program("nginx"),
+    "java": _program("java"),
 }

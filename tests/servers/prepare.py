@@ -1,0 +1,23 @@
+"""Makes the site's database and keys. Run as a process; prints the tokens, as JSON, by name."""
+
+import json
+
+import django
+from django.core.management import call_command
+
+
+def main() -> None:
+    """Make one key of each kind that the requests need."""
+    django.setup()
+    call_command("migrate", verbosity=0)
+    from tests.calls import SERVER, SHOP, make_key
+
+    keys = {
+        "page": make_key("page", allowed_domains=[SHOP]),
+        "server": make_key("server", kind="secret", allowed_ips=[SERVER]),
+        "local": make_key("local", kind="secret", allowed_ips=["127.0.0.1"]),
+    }
+    print(json.dumps({name: token for name, (_key, token) in keys.items()}))
+
+
+main()
