@@ -15,6 +15,7 @@ Whatever goes wrong with Redis, the answer is to forget everything and ask the d
 
 import logging
 import os
+import select
 import time
 from functools import cache
 from ssl import SSLWantReadError
@@ -79,9 +80,13 @@ class Line:
         # redis-py opens, encrypts and authenticates it; its reading would wait for more to come.
         self._socket = self._connection._sock
         self._socket.setblocking(False)
+        self._news = select.poll()
+        self._news.register(self._socket, select.POLLIN)
 
     def changes(self) -> list[str]:
         """Return the names pushed since the last call; raises AwayError, OSError or HiredisError."""
+        if not self._news.poll(0):
+            return []
         try:
             while data := self._socket.recv(65536):
                 self._reader.feed(data)

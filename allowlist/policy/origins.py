@@ -10,12 +10,14 @@ Sources: RFC 6454 section 6.2 and the Fetch standard for ``Origin``, RFC 9110 se
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import NamedTuple
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_HOST = 253
 MAX_LABEL = 63
+MAX_ORIGIN = len("https://") + MAX_HOST + len(".:65535")
 
 _LABEL = rf"[a-z0-9_](?:[a-z0-9_-]{{0,{MAX_LABEL - 2}}}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -75,6 +77,12 @@ def read_page(origin: str | None, referer: str | None, sec_fetch_site: str | Non
 
 def parse_origin(text: str) -> Origin | None:
     """Return the origin that ``text`` spells, or None unless it is ``http(s)://host[:port]``."""
+    return _parse_origin(text) if len(text) <= MAX_ORIGIN else None
+
+
+@lru_cache(maxsize=4096)
+def _parse_origin(text: str) -> Origin | None:
+    """Read what a few pages send all day, and nothing long enough to fill the memory."""
     return _from_match(_ORIGIN.fullmatch(text))
 
 
