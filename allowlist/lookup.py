@@ -63,13 +63,15 @@ class Lists:
 
 
 class Row:
-    """A key's row as read, with the database it was read from."""
+    """A key's row as read, with the database it was read from. Its ``repr`` shows nothing of it."""
 
-    __slots__ = ("alias", "used_at", "values")
+    __slots__ = ("alias", "read", "used_at", "values")
 
-    def __init__(self, alias: str, values: tuple[Any, ...]) -> None:
+    def __init__(self, alias: str, read: tuple[Any, ...]) -> None:
         self.alias = alias
-        self.values = values
+        self.read = read
+        """As the database gave it: while it gives the same, all that was worked out of it holds."""
+        self.values = _converted(alias, read)
         self.used_at: datetime | None = self["last_used_at"]
         """When ``last_used_at`` was written, as far as this process knows."""
 
@@ -93,12 +95,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A key that a token may open, and the policy in force, worked out of what was read."""
+    """A key that a token may open, and the policy in force."""
 
-    read: tuple[Any, ...]
-    """The row as the database gave it: while it gives the same, all of this holds."""
-    conf: Settings
     row: Row
+    conf: Settings
     lists: Lists
     policy: Policy
 
@@ -137,13 +137,12 @@ def _find(alias: str, token: Token) -> Found | None:
     conf, name = settings(), (alias, token.locator)
     lists: Lists | None = None
     for _attempt in range(_ATTEMPTS):
-        read = _read_row(alias, token.locator)
-        if read is None:
-            return None
         found = _kept.get(name)
-        if found is not None and found.read == read and found.conf is conf:
+        row = _read_row(alias, token.locator, None if found is None else found.row)
+        if row is None:
+            return None
+        if found is not None and found.row is row and found.conf is conf:
             return found
-        row = _converted(alias, read)
         if not row.answers_to(token, timezone.now()):
             return None
         if lists is None and found is not None:
@@ -151,7 +150,7 @@ def _find(alias: str, token: Token) -> Found | None:
         if lists is None or lists.revision != row["revision"]:
             lists = _read_lists(row)
         if lists is not None and lists.revision == row["revision"]:
-            found = Found(read, conf, row, lists, _policy(row, lists, conf))
+            found = Found(row, conf, lists, _policy(row, lists, conf))
             _kept.put(name, found, _ROW_WEIGHT + lists.weight)
             return found
     raise UnstableKeyError(f"Key {token.locator} changed at each of {_ATTEMPTS} reads.")
@@ -169,17 +168,19 @@ def _policy(row: Row, lists: Lists, conf: Settings) -> Policy:
     )
 
 
-def _read_row(alias: str, locator: str) -> tuple[Any, ...] | None:
-    """Return the key's row as the database gives it."""
+def _read_row(alias: str, locator: str, known: Row | None) -> Row | None:
+    """Return the key's row as it is now: ``known`` itself if it is still that."""
     sql, _converters = _statement(alias)
     with connections[alias].cursor() as cursor:
         cursor.execute(sql, (locator,))
-        read: tuple[Any, ...] | None = cursor.fetchone()
-        return read
+        read = cursor.fetchone()
+    if read is None:
+        return None
+    return known if known is not None and known.read == read else Row(alias, read)
 
 
-def _converted(alias: str, read: tuple[Any, ...]) -> Row:
-    """Return the row as the model has it."""
+def _converted(alias: str, read: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the row's values as the model has them."""
     _sql, converters = _statement(alias)
     connection = connections[alias]
     values = list(read)
@@ -189,7 +190,7 @@ def _converted(alias: str, read: tuple[Any, ...]) -> Row:
     for name, is_null in zip(_ENDS, values[len(_NAMES) :], strict=True):
         if values[_AT[name]] is None and not is_null:
             raise ValueError(f"{name} holds what is no date.")
-    return Row(alias, tuple(values[: len(_NAMES)]))
+    return tuple(values[: len(_NAMES)])
 
 
 @cache

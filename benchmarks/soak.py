@@ -1,15 +1,17 @@
 """Strangers ask while creators change: every answer must be one that the lists of that moment give.
 
-Run as ``python -m benchmarks.soak [--minutes 5]``. gunicorn with two workers serves the test site on
-loopback, on PostgreSQL where it is reachable, else on SQLite. Threads send allowed, refused and
+Run as ``python -m benchmarks.soak [--minutes 5] [--redis]``. gunicorn with two workers serves the test
+site on loopback, on PostgreSQL where it is reachable, else on SQLite. Threads send allowed, refused and
 malformed requests; two other processes change lists, rotate, revoke and make keys by the models'
 methods. An answer is right if it follows from a state that may have been in force while the request
-was under way: a request that starts after a change was committed must see it. Ends with 1 if an
-answer was wrong or a 5xx, or if the workers' memory grew.
+was under way: a request that starts after a change was committed must see it. With ``--redis`` the
+workers have Redis freshness, and their Redis is killed, paused and flushed all the time. Ends with 1 if
+an answer was wrong or a 5xx, or if the workers' memory grew.
 """
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
@@ -29,6 +31,7 @@ import psycopg
 from tests import databases, services
 from tests.databases import Config
 from tests.demo_server import ROOT, free_port
+from tests.redis_server import RedisServer, running_redis
 from tests.servers import running
 from tests.servers.running import APPLICATION, Endpoint, Server, Site
 from tests.servers.wire import REFUSED, ask, raw
@@ -177,6 +180,23 @@ class Soak:
                 self.revoked.append(key)
                 keys[keys.index(key)] = self.keys[self.keys.index(key)] = changer.create()
 
+    def disturb(self, redis: RedisServer, chance: random.Random) -> None:
+        """Kill, pause and flush Redis until the time is over."""
+        while not self.over.wait(2):
+            trouble = chance.choice(["kill", "pause", "flush"])
+            if trouble == "kill":
+                redis.kill()
+                self.over.wait(2 * chance.random())
+                redis.start()
+            elif trouble == "pause":
+                redis.pause()
+                self.over.wait(4 * chance.random())
+                redis.resume()
+            else:
+                redis.client.flushall()
+            with self._lock:
+                self.changes[f"Redis {trouble}"] += 1
+
     def guarded(self, work: Any, *arguments: Any) -> Thread:
         """Return a started thread whose failure ends the soak."""
 
@@ -303,7 +323,7 @@ def database(folder: Path) -> Iterator[Config]:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def soak(site: Site, seconds: float, seed: int) -> int:
+def soak(site: Site, seconds: float, seed: int, redis: RedisServer | None) -> int:
     """Run for ``seconds``; print what was seen; return the exit code."""
     endpoint, pid = Endpoint(free_port()), site.folder / "pid"
     server = Server(
@@ -322,6 +342,8 @@ def soak(site: Site, seconds: float, seed: int) -> int:
         while len(it.keys) < KEYS * CHANGERS and not it.over.wait(0.1):
             pass
         threads += [it.guarded(it.ask, random.Random(seed - 1 - number)) for number in range(CLIENTS)]
+        if redis is not None:
+            threads.append(it.guarded(it.disturb, redis, random.Random(seed)))
         end = time.monotonic() + seconds
         while time.monotonic() < end and not it.over.wait(min(1, seconds / 30)):
             memory.append(sum(resident(pid)))
@@ -369,10 +391,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--redis", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, database(Path(name)) as config:
-        site = running.prepared(Path(name), config)
-        return soak(site, options.minutes * 60, options.seed)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        redis = stack.enter_context(running_redis()) if options.redis else None
+        if redis is not None:
+            os.environ["SITE_REDIS"] = redis.url
+        site = running.prepared(folder, stack.enter_context(database(folder)))
+        return soak(site, options.minutes * 60, options.seed, redis)
 
 
 if __name__ == "__main__":

@@ -7,4 +7,7 @@ from tests.settings import *  # noqa: F403
 
 ROOT_URLCONF = "tests.servers.urls"
 DATABASES = {"default": json.loads(os.environ["SITE_DATABASE"])}
-ALLOWLIST = {"TRUSTED_PROXIES": json.loads(os.environ["SITE_PROXIES"])}
+ALLOWLIST = {
+    "TRUSTED_PROXIES": json.loads(os.environ["SITE_PROXIES"]),
+    "FRESHNESS": os.environ.get("SITE_REDIS"),
+}
