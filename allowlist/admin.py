@@ -189,6 +189,7 @@ class APIKeyAdmin(ModelAdmin):
     inlines = (AllowedDomainInline, AllowedIPInline)
     list_display = ("name", "hint", "domain_mode", "ip_mode", "state", "last_used_at")
     list_filter = ("kind", "environment", "domain_mode", "ip_mode")
+    list_select_related = ("creator",)  # Before 6.1, Django follows no nullable key by itself.
     search_fields = ("name",)
     readonly_fields = ("token", "state", "creator", "created_at", "last_used_at", "revoked_at")
     radio_fields = {

@@ -763,7 +763,7 @@ def test_the_last_entry_of_a_list_that_is_on_is_not_removed(api: Api, key: APIKe
             "ftp://example.com",
             (
                 "“ftp://example.com” is no web site: an origin starts with https:// or http://, a host with "
-                "neither."
+                "neither. Did you mean “https://example.com”?"
             ),
         ),
         ("a\ud800.com", "“a\\ud800.com” has characters that cannot be written. Type it anew."),
