@@ -40,20 +40,17 @@ class Access:
         """Whether the view's throttles were asked about the refusal."""
         self._row = row
         self._told = False
+        self.reported = self._is_reported()
+        """Whether the lists refuse the request and the key asks to serve it all the same."""
+        self.served = decision.allowed or self.reported
+        """Whether the request is let in, be it only to report it."""
 
     @cached_property
     def key(self) -> APIKey | None:
         """Return the key, an object of this request's own; None where none was found."""
         return None if self._row is None else self._row.to_key()
 
-    @property
-    def served(self) -> bool:
-        """Return whether the request is let in, be it only to report it."""
-        return self.decision.allowed or self.reported
-
-    @property
-    def reported(self) -> bool:
-        """Return whether the lists refuse the request and the key asks to serve it all the same."""
+    def _is_reported(self) -> bool:
         reason, row = self.decision.reason, self._row
         by_list = reason is not None and reason.rule in (Rule.DOMAIN, Rule.IP)
         return by_list and row is not None and row["enforcement"] == REPORT

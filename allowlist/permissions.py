@@ -184,8 +184,8 @@ def _keep_private(view: "APIView", access: Access) -> None:
         response = finalize(*args, **kwargs)
         headers = response.headers
         headers["Vary"] = _vary(headers.get("Vary"), _key_header())
-        if access.served and "Cache-Control" not in headers:
-            headers["Cache-Control"] = "private"
+        if "Cache-Control" not in headers:
+            headers["Cache-Control"] = "private" if access.served else "private, no-store"
         else:
             patch_cache_control(response, private=True, **({} if access.served else {"no_store": True}))
         return response

@@ -27,6 +27,7 @@ PACKAGES = (
     "psycopg",
     "redis",
     "gunicorn",
+    "uvicorn",
     "djangorestframework-api-key",
     "django-rest-knox",
     "drf-simple-apikey",

@@ -13,6 +13,7 @@ PAGES = [f"https://shop{number}.example.com" for number in range(1, 26)]
 SERVER = "203.0.113.25"
 """The server that asks through a proxy: the last of 25 addresses."""
 SERVERS = [f"203.0.113.{number}" for number in range(1, 26)]
+BARE, FLOOR, HAS = "bare", "floor", "has-api-key"
 PEER = "127.0.0.1"
 """Where every request's connection comes from, in-process as over HTTP."""
 PEERS = [*SERVERS[:24], PEER]
@@ -50,13 +51,20 @@ class Case:
     keys: int = FEW
     status: int = 200
     over_http: bool = True
+    asgi: bool = False
+    """Whether uvicorn serves it, over HTTP only, instead of gunicorn."""
     quick: bool = True
     """Whether a quick run asks it over HTTP."""
 
     @property
     def setup(self) -> str:
         """Return what cases of one process have in common."""
-        return json.dumps([self.keys, self.settings], sort_keys=True)
+        return json.dumps([self.keys, self.settings, self.asgi], sort_keys=True)
+
+    @property
+    def bare(self) -> str:
+        """Return the name of the case that is this one without a check."""
+        return "bare-asgi" if self.asgi else BARE
 
     @property
     def modules(self) -> list[str]:
@@ -168,6 +176,16 @@ CASES = (
         settings=PEERS_SETTINGS,
         quick=False,
     ),
+    Case("bare-asgi", "bare DRF view, under ASGI", (), BROWSER, asgi=True, quick=False),
+    _ours("ours-asgi", "allowlist, 25 domains, under ASGI", "listed", asgi=True, quick=False),
+    _ours(
+        "redis-asgi",
+        "allowlist, Redis freshness, under ASGI",
+        "listed",
+        settings=REDIS,
+        asgi=True,
+        quick=False,
+    ),
     Case(
         "three-queries",
         "a hand-written permission of three queries",
@@ -176,4 +194,3 @@ CASES = (
         quick=False,
     ),
 )
-BARE, FLOOR, HAS = "bare", "floor", "has-api-key"

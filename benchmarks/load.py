@@ -1,4 +1,4 @@
-"""Asks the cases over HTTP: gunicorn serves them, wrk loads them, a case after the other, in rounds."""
+"""Asks the cases over HTTP: gunicorn or uvicorn serves them, wrk loads one after the other, in rounds."""
 
 import re
 import shutil
@@ -15,7 +15,16 @@ from benchmarks.cases import Case
 from benchmarks.measure import Rounds, Scene, shuffled
 from benchmarks.processes import start
 
-GUNICORN = ["-m", "gunicorn", "benchmarks.wsgi", "--workers", "1", "--log-level", "warning"]
+GUNICORN = ["-m", "gunicorn", "benchmarks.wsgi", "--workers", "1", "--log-level", "warning", "--bind"]
+UVICORN = [
+    "-m",
+    "uvicorn",
+    "benchmarks.asgi:application",
+    "--no-access-log",
+    "--log-level",
+    "warning",
+    "--port",
+]
 CONNECTIONS = 4
 _RATE = re.compile(r"^Requests/sec:\s+([0-9.]+)$", re.MULTILINE)
 
@@ -30,7 +39,7 @@ def load(scene: Scene, cases: list[Case], rounds: int, seconds: int) -> Rounds:
     rates: defaultdict[str, list[float]] = defaultdict(list)
     with ExitStack() as stack:
         served = [
-            (stack.enter_context(_served(scene.environment(group))), case)
+            (stack.enter_context(_served(group[0].asgi, scene.environment(group))), case)
             for group in scene.setups
             if any(case in cases for case in group)
             for case in group
@@ -44,12 +53,12 @@ def load(scene: Scene, cases: list[Case], rounds: int, seconds: int) -> Rounds:
 
 
 @contextmanager
-def _served(env: dict[str, str]) -> Iterator[int]:
+def _served(asgi: bool, env: dict[str, str]) -> Iterator[int]:
     """Serve the cases of the environment on a port for the time of the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    process = start([*GUNICORN, "--bind", f"127.0.0.1:{port}"], env)
+    process = start([*UVICORN, str(port)] if asgi else [*GUNICORN, f"127.0.0.1:{port}"], env)
     try:
         _wait_for(port)
         yield port
@@ -66,7 +75,7 @@ def _wait_for(port: int) -> None:
             time.sleep(0.1)
         else:
             return
-    raise SystemExit("gunicorn did not come up.")
+    raise SystemExit("The server did not come up.")
 
 
 def _headers(case: Case, scene: Scene) -> dict[str, str]:

@@ -68,6 +68,8 @@ def measure(scene: Scene, rounds: int, times: int) -> Figures:
     with ExitStack() as stack:
         workers: list[tuple[Worker, Case]] = []
         for cases in scene.setups:
+            if cases[0].asgi:
+                continue
             worker = stack.enter_context(_started(scene.environment(cases)))
             figures.queries |= worker.queries
             workers += [(worker, case) for case in cases]

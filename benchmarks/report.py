@@ -78,7 +78,7 @@ def _over_http(rates: Rounds) -> Iterator[str]:
     yield "|---|--:|--:|"
     for case in CASES:
         if case.name in rates:
-            share = ratios(rates[case.name], rates[BARE])
+            share = ratios(rates[case.name], rates[case.bare])
             yield _row([case.title, Spread.of(rates[case.name]).text(0), share.text(2)])
 
 
