@@ -85,11 +85,17 @@ def _parameter(value: Any) -> str | None:
     return "must be a query parameter's name, or None to turn it off."
 
 
+def _has_database(url: str) -> bool:
+    """Return whether what stands after a Redis's host is a database's number, or nothing."""
+    path = urlsplit(url).path.strip("/")
+    return url.startswith("unix:") or not path or path.isdecimal()
+
+
 def _freshness(value: Any) -> str | None:
     if value is None:
         return None
     try:
-        is_address = isinstance(value, str) and urlsplit(value).port != 0
+        is_address = isinstance(value, str) and urlsplit(value).port != 0 and _has_database(value)
     except ValueError:
         is_address = False
     if not is_address or not value.startswith(_REDIS):

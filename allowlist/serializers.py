@@ -1,6 +1,8 @@
 """The management API's representations. What may be written is decided by the models."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.core.exceptions import ValidationError as DjangoValidationError
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     Field = serializers.Field[Any, Any, Any, Any]
 else:
     Field = serializers.Field
+
+
+MISSPELT = 0.75
+"""How alike a name and a field's must be for it to be meant; others are ignored, as DRF does."""
 
 
 class ChoiceField(serializers.ChoiceField):
@@ -119,6 +125,19 @@ class APIKeySerializer(serializers.ModelSerializer[APIKey]):
         read_only_fields = ("token", "created_at", "last_used_at", "revoked_at")
 
     issued_token: str | None = None
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse a field's name misspelt: without the list that was meant, a new key would be open."""
+        given = data if isinstance(data, Mapping) else ()
+        names = [name for name in given if name not in self.fields and len(name) < 40]
+        errors = {
+            name: [_("There is no such field. Did you mean “%(near)s”?") % {"near": near[0]}]
+            for name in names[: len(self.fields)]  # People misspell no more, and comparing takes time.
+            if (near := get_close_matches(name, self.fields, n=1, cutoff=MISSPELT))
+        }
+        if errors:
+            raise serializers.ValidationError(errors)
+        return super().to_internal_value(data)
 
     def to_representation(self, instance: APIKey) -> dict[str, Any]:
         """Return the key; a secret key's token only in the answer that made it."""

@@ -313,6 +313,24 @@ def test_what_no_creator_writes_is_ignored(
     assert row.locator != "a" * 12
 
 
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [
+        ("allowed_domain", "allowed_domains"),
+        ("allowedDomains", "allowed_domains"),
+        ("allowed_ip", "allowed_ips"),
+        ("domain_modes", "domain_mode"),
+        ("expires", "expires_at"),
+    ],
+)
+def test_a_misspelt_field_is_refused_as_the_key_would_be_open_without_it(
+    api: Api, key: APIKey, sent: str, meant: str
+) -> None:
+    told = {sent: [f"There is no such field. Did you mean “{meant}”?"]}
+    assert api.refused("POST", "keys/", {"name": "Typo", sent: ["example.com"]}) == told
+    assert api.refused("PATCH", f"keys/{key.pk}/", {sent: ["example.com"]}) == told
+
+
 def test_all_with_entries_is_refused_for_a_new_key(api: Api) -> None:
     body = {"name": "Torn", "domain_mode": "all", "allowed_domains": ["example.com"]}
     shown = api.refused("POST", "keys/", body)

@@ -102,7 +102,15 @@ WRONG: list[tuple[str, Any, str]] = [
     ],
     *[
         ("FRESHNESS", value, "must be None, or a Redis's address, such as 'redis://127.0.0.1:6379/0'.")
-        for value in ("redis", "127.0.0.1:6379", "redis://127.0.0.1:port", "http://127.0.0.1", 0, True)
+        for value in (
+            "redis",
+            "127.0.0.1:6379",
+            "redis://127.0.0.1:port",
+            "redis://127.0.0.1/shop",
+            "http://127.0.0.1",
+            0,
+            True,
+        )
     ],
 ]
 RIGHT: list[tuple[str, Any]] = [
