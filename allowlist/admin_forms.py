@@ -30,6 +30,9 @@ PASTED = {DOMAINS.field: "paste_domains", IPS.field: "paste_ips"}
 """The boxes that whole lists are pasted into, by list."""
 CHOICES = {"domain_mode": "DOMAIN_MODES", "ip_mode": "IP_MODES", "condition": "CONDITIONS"}
 """The settings that say what may be chosen, by field."""
+MODE_HELP = gettext_lazy(
+    "While all are allowed, entries in the list do nothing. Choosing to allow all empties the list."
+)
 
 
 class SeenForm(ModelForm):
@@ -67,6 +70,8 @@ class APIKeyForm(SeenForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.is_change = not self.instance._state.adding
+        for name in self.fields.keys() & {DOMAINS.mode, IPS.mode}:
+            self.fields[name].help_text = MODE_HELP
         for name in self.fields.keys() & CHOICES.keys() if self.is_change else ():
             self._offer_stored(name)
 

@@ -69,6 +69,12 @@ def test_a_key_is_made_and_its_token_shown(site: Admin, creator: User) -> None:
     assert token_in(site.client.get(site.base + change(made))) == made.token
 
 
+def test_the_form_says_what_allowing_all_does_to_a_list(site: Admin) -> None:
+    text = site.get("add/").text
+    assert text.count("While all are allowed, entries in the list do nothing.") == 2
+    assert text.count("Choosing to allow all empties the list.") == 2
+
+
 def test_a_secret_token_is_shown_in_that_answer_and_kept_nowhere(site: Admin) -> None:
     response = site.send("add/", new(site, kind="secret", environment="test"))
     token = token_in(response)
