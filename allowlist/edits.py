@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.db import OperationalError, models, transaction
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from .conf import settings
 from .freshness import announce
@@ -43,6 +45,7 @@ class ListKind:
 
     field: str
     """The key's related name of the entries, and the name errors are told under."""
+    title: Promise
     mode: str
     column: str
     limit: str
@@ -52,9 +55,18 @@ class ListKind:
 
 
 DOMAINS = ListKind(
-    "allowed_domains", "domain_mode", "domain", "MAX_DOMAINS", "DOMAIN_MODES", clean_domain, parse_domain
+    "allowed_domains",
+    gettext_lazy("Domains"),
+    "domain_mode",
+    "domain",
+    "MAX_DOMAINS",
+    "DOMAIN_MODES",
+    clean_domain,
+    parse_domain,
 )
-IPS = ListKind("allowed_ips", "ip_mode", "ip", "MAX_IPS", "IP_MODES", clean_ip, parse_ip)
+IPS = ListKind(
+    "allowed_ips", gettext_lazy("IP addresses"), "ip_mode", "ip", "MAX_IPS", "IP_MODES", clean_ip, parse_ip
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,17 +272,21 @@ class Edit:
             raise problem(
                 which,
                 _(
-                    "A list cannot be switched off (which empties it) and given entries at once. To list "
-                    "them, switch it on."
-                ),
+                    "%(list)s: to allow all empties the list, so no entry can be given with it. Allow only "
+                    "what is listed, or leave the entries out."
+                )
+                % {"list": which.title},
                 "all_with_entries",
             )
         if which.field in self._added and limit is not None and count > limit:
-            sentence = _("A key may list at most %(limit)s; this would make %(count)s.")
-            raise problem(which, sentence % {"limit": limit, "count": count}, "limit")
+            sentence = _("%(list)s: a key may list at most %(limit)s; this would make %(count)s.")
+            told = {"list": which.title, "limit": limit, "count": count}
+            raise problem(which, sentence % told, "limit")
         if conf.EMPTY_LIST == "refuse" and not count and self._mode(which) == Mode.LISTED:
-            sentence = _("A list that is switched on needs an entry. Add one, or allow all instead.")
-            raise problem(which, sentence, "empty_list")
+            sentence = _(
+                "%(list)s: a list that is switched on needs an entry. Add one, or allow all instead."
+            )
+            raise problem(which, sentence % {"list": which.title}, "empty_list")
 
     def _mode(self, which: ListKind) -> str:
         return str(getattr(self.key, which.mode))

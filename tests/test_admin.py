@@ -158,7 +158,7 @@ def test_a_new_key_with_entries_has_to_say_that_its_list_is_on(site: Admin) -> N
         ({"kind": "public"}, "Select a valid choice. public is not one of the available choices."),
         ({"domain_mode": ""}, "This field is required."),
         ({"expires_at_0": "soon", "expires_at_1": "12:00"}, "Enter a valid date."),
-        (LISTED, "A list that is switched on needs an entry. Add one, or allow all instead."),
+        (LISTED, "Domains: a list that is switched on needs an entry. Add one, or allow all instead."),
         (
             {"kind": "secret", **LISTED},
             "A secret key is used by servers, so it has no domain list. List IPs instead.",
@@ -183,7 +183,7 @@ def test_a_new_key_with_entries_has_to_say_that_its_list_is_on(site: Admin) -> N
         ),
         (
             {**LISTED, "paste_domains": " ".join(f"{number}.test," for number in range(26))},
-            "A key may list at most 25; this would make 26.",
+            "Domains: a key may list at most 25; this would make 26.",
         ),
     ],
     ids=str,
@@ -345,7 +345,7 @@ def test_one_list_may_be_turned_off_while_the_other_is_turned_on(site: Admin, cr
                 "allowed_domains-2-name": "",
                 "allowed_domains-2-domain": "",
             },
-            "A list that is switched on needs an entry. Add one, or allow all instead.",
+            "Domains: a list that is switched on needs an entry. Add one, or allow all instead.",
         ),
         ({"allowed_domains-0-domain": ""}, "An entry cannot be empty."),
         (
@@ -395,7 +395,7 @@ def test_a_26th_row_is_refused_with_the_limit(site: Admin, key: APIKey) -> None:
     fields = site.get(change(key)).fields
     assert fields["allowed_domains-TOTAL_FORMS"] == "25"  # No blank row is offered.
     page = site.refused(change(key), rows(fields, "allowed_domains", ("", "one.more")))
-    assert page.errors == ["A key may list at most 25; this would make 26."]
+    assert page.errors == ["Domains: a key may list at most 25; this would make 26."]
 
 
 def test_no_more_than_ten_thousand_entries_are_pasted_at_once(site: Admin, key: APIKey) -> None:

@@ -34,7 +34,8 @@ FIELDS = {
 }  # fmt: skip
 NOTHING = object()
 ALL_WITH_ENTRIES = (
-    "A list cannot be switched off (which empties it) and given entries at once. To list them, switch it on."
+    "Domains: to allow all empties the list, so no entry can be given with it. Allow only what is listed, or "
+    "leave the entries out."
 )
 URLIZE = "ignore:The default protocol will be changed"
 
@@ -340,7 +341,9 @@ def test_all_with_entries_is_refused_for_a_new_key(api: Api) -> None:
 def test_listed_without_entries_is_refused_for_a_new_key(api: Api) -> None:
     shown = api.refused("POST", "keys/", {"name": "Empty", "ip_mode": "listed"})
     assert shown == {
-        "allowed_ips": ["A list that is switched on needs an entry. Add one, or allow all instead."]
+        "allowed_ips": [
+            "IP addresses: a list that is switched on needs an entry. Add one, or allow all instead."
+        ]
     }
 
 
@@ -354,7 +357,7 @@ def test_a_secret_key_with_domains_is_refused_with_a_sentence(api: Api) -> None:
 def test_a_26th_entry_is_refused_with_the_limit(api: Api) -> None:
     body = {"name": "Many", "allowed_domains": [f"{number}.example.com" for number in range(26)]}
     assert api.refused("POST", "keys/", body) == {
-        "allowed_domains": ["A key may list at most 25; this would make 26."]
+        "allowed_domains": ["Domains: a key may list at most 25; this would make 26."]
     }
 
 
@@ -517,7 +520,7 @@ def test_a_stale_list_cannot_lift_a_limit_made_meanwhile(api: Api, key: APIKey, 
     settings.ALLOWLIST = {"MAX_DOMAINS": 2}
     assert len(api.ok("PATCH", f"keys/{key.pk}/", {"name": "Renamed"})["allowed_domains"]) == 3
     shown = api.refused("POST", f"keys/{key.pk}/domains/", "d.example.com")
-    assert shown == {"allowed_domains": ["A key may list at most 2; this would make 4."]}
+    assert shown == {"allowed_domains": ["Domains: a key may list at most 2; this would make 4."]}
 
 
 def test_a_key_is_deleted_with_its_entries(api: Api, key: APIKey) -> None:
@@ -641,7 +644,7 @@ def test_adding_several_is_all_or_nothing_and_tells_each_by_its_position(api: Ap
 
 def test_several_beyond_the_limit_are_refused(api: Api, key: APIKey) -> None:
     shown = api.refused("POST", f"keys/{key.pk}/ips/", [f"203.0.113.{number}" for number in range(26)])
-    assert shown == {"allowed_ips": ["A key may list at most 25; this would make 26."]}
+    assert shown == {"allowed_ips": ["IP addresses: a key may list at most 25; this would make 26."]}
 
 
 def test_put_makes_the_list_exactly_what_is_sent(api: Api, key: APIKey) -> None:
@@ -744,7 +747,9 @@ def test_an_entry_is_removed(api: Api, key: APIKey) -> None:
 def test_the_last_entry_of_a_list_that_is_on_is_not_removed(api: Api, key: APIKey) -> None:
     path = f"keys/{key.pk}/domains/{key.allowed_domains.get().pk}/"
     assert api.refused("DELETE", path) == {
-        "allowed_domains": ["A list that is switched on needs an entry. Add one, or allow all instead."]
+        "allowed_domains": [
+            "Domains: a list that is switched on needs an entry. Add one, or allow all instead."
+        ]
     }
 
 

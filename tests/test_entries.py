@@ -414,7 +414,8 @@ class TestLimits:
         for attempt in attempts:
             with refused("limit") as told:
                 attempt()
-            assert told[0].sentence == "A key may list at most 25; this would make 26."
+            title = side.which.title
+            assert told[0].sentence == f"{title}: a key may list at most 25; this would make 26."
         assert side.texts(key) == side.many(25)
 
     def test_are_for_each_key_and_list(self, make: Make, side: Side) -> None:

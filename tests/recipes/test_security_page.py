@@ -21,6 +21,7 @@ DOMAIN_DENIED = "Permission denied. Check your security settings and ensure your
 IP_DENIED = "Permission denied. Check your security settings and ensure your source IP is allowlisted."
 ONLY_DOMAINS = {"domain_mode": "listed", "allowed_domains": ["example.com"]}
 ONLY_IPS = {"ip_mode": "listed", "allowed_ips": [SERVER]}
+TITLES = {"allowed_domains": "Domains", "allowed_ips": "IP addresses"}
 LISTS = pytest.mark.parametrize(
     ("mode", "field", "column", "entry"),
     [
@@ -238,7 +239,7 @@ def test_at_least_one_entry_is_needed_to_activate_a_list(
     tab: Admin, key: APIKey, mode: str, field: str, column: str, entry: str
 ) -> None:
     """'At least one Domain must be registered to activate the [Allow only listed domains] condition'"""
-    needed = "A list that is switched on needs an entry. Add one, or allow all instead."
+    needed = f"{TITLES[field]}: a list that is switched on needs an entry. Add one, or allow all instead."
     assert refused(tab, key, **{mode: "listed"}) == {field: [needed]}
     assert refused(tab, key, **{mode: "listed", field: []}) == {field: [needed]}
     assert tab.refused(path(key), fields(tab, key, **{mode: "listed"})).errors == [needed]
@@ -260,7 +261,7 @@ def test_a_list_holds_25_entries_and_no_26th(
     """'with a maximum of 25'"""
     texts = [{"domain": f"site{each}.example.com", "ip": f"192.0.2.{each}"}[column] for each in range(25)]
     change(tab, key, **{mode: "listed", field: texts})
-    told = "A key may list at most 25; this would make 26."
+    told = f"{TITLES[field]}: a key may list at most 25; this would make 26."
     assert refused(tab, key, **{field: [*texts, entry]}) == {field: [told]}
     one_more = write(tab, key, f"{column}s/", {column: entry})
     assert (one_more.status_code, body(one_more)) == (400, {field: [told]})
