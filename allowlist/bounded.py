@@ -16,10 +16,6 @@ class Bounded(Generic[Key, Value]):
         self._values: dict[Key, tuple[Value, int]] = {}
         self._lock = Lock()
 
-    def __len__(self) -> int:
-        """Return how many values are kept."""
-        return len(self._values)
-
     def get(self, key: Key) -> Value | None:
         """Return the value kept under ``key``."""
         held = self._values.get(key)

@@ -17,10 +17,6 @@ class PersonManager(BaseUserManager["Person"]):
         person.save(using=self._db)
         return person
 
-    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "Person":
-        """Make a person who may do everything."""
-        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
-
 
 class Person(AbstractBaseUser, PermissionsMixin):
     """Somebody who logs in with an e-mail address."""
