@@ -87,7 +87,7 @@ def check_connections(**kwargs: Any) -> list[CheckMessage]:
         checks.Warning(
             f"Database {alias!r} is connected to anew at every request, which costs more than the check "
             "of a key does.",
-            hint="Set CONN_MAX_AGE, or a connection pool.",
+            hint="Set CONN_MAX_AGE, or under ASGI, where connections must not last, a connection pool.",
             id="allowlist.W004",
         )
         for alias, database in django_settings.DATABASES.items()

@@ -43,7 +43,8 @@ def load(scene: Scene, cases: list[Case], rounds: int, seconds: int) -> Rounds:
             for group in scene.setups
             if any(case in cases for case in group)
             for case in group
-            if case in cases
+            # Under ASGI, Django's connections must not last: each request would open one more.
+            if case in cases and not (case.asgi and scene.lasting)
         ]
         for _round, order in zip(range(rounds), shuffled(served), strict=False):
             for port, case in order:
