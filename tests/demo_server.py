@@ -57,7 +57,8 @@ def free_port() -> int:
 def environment(database: Path) -> dict[str, str]:
     """Return the environment of a command of the example project."""
     mine = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-    return {**mine, "EXAMPLE_DATABASE": str(database)}
+    # Unbuffered, so that what is printed can be waited for.
+    return {**mine, "EXAMPLE_DATABASE": str(database), "PYTHONUNBUFFERED": "1"}
 
 
 @contextmanager
