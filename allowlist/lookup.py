@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from .bounded import Bounded
 from .conf import Settings, settings
-from .freshness import store
+from .freshness import Store, store
 from .models import APIKey
 from .policy.decision import Condition, Mode, Policy
 from .policy.entries import DomainList
@@ -32,8 +32,8 @@ logger = logging.getLogger("allowlist")
 
 MAX_KEPT_ENTRIES = 200_000
 """How many entries a process keeps at most, a key counting as five: some 70 MB."""
-_ROW_WEIGHT = 4
-"""What keeping a row costs, in entries."""
+_KEY_WEIGHT = 5
+"""What keeping a key without entries costs, in entries."""
 _ATTEMPTS = 10
 _NAMES = tuple(field.attname for field in APIKey._meta.concrete_fields)
 _AT = {name: position for position, name in enumerate(_NAMES)}
@@ -55,11 +55,6 @@ class Lists:
     ips: IPList
     domain_count: int
     ip_count: int
-
-    @property
-    def weight(self) -> int:
-        """Return what keeping this costs, in entries."""
-        return 1 + self.domain_count + self.ip_count
 
 
 class Row:
@@ -102,6 +97,11 @@ class Found:
     lists: Lists
     policy: Policy
 
+    @property
+    def weight(self) -> int:
+        """Return what keeping this costs, in entries."""
+        return _KEY_WEIGHT + self.lists.domain_count + self.lists.ip_count
+
 
 def find(token: Token) -> Found | None:
     """Return the key that ``token`` opens now; None if unknown, revoked or expired.
@@ -109,23 +109,23 @@ def find(token: Token) -> Found | None:
     Raises DatabaseError, UnstableKeyError, and whatever is raised where the row holds a mode,
     condition or date that is none.
     """
-    alias = router.db_for_write(APIKey)
-    found = _find_pushed(alias, token) if settings().FRESHNESS else _find(alias, token)
+    alias, kept = router.db_for_write(APIKey), store()
+    found = _find(alias, token) if kept is None else _find_pushed(kept, alias, token)
     return found if found is not None and found.row.answers_to(token, timezone.now()) else None
 
 
-def _find_pushed(alias: str, token: Token) -> Found | None:
+def _find_pushed(kept: "Store[Found]", alias: str, token: Token) -> Found | None:
     """Return what ``_find`` does, without asking the database where what it said is known to be current."""
-    kept, connection = store(), connections[alias]
-    moment = None if kept is None or connection.in_atomic_block else kept.current()
-    if kept is None or moment is None:
+    connection = connections[alias]
+    moment = None if connection.in_atomic_block else kept.current()
+    if moment is None:
         return _find(alias, token)
-    found: Found | None = kept.get(token.locator, moment)
+    found = kept.get(token.locator, moment)
     if found is not None and found.row.alias == alias and found.conf is settings():
         return found
     found = _find(alias, token)
     if found is not None and connection.autocommit:
-        kept.keep(token.locator, found, _ROW_WEIGHT + found.lists.weight, moment)
+        kept.keep(token.locator, found, found.weight, moment)
     return found
 
 
@@ -151,7 +151,7 @@ def _find(alias: str, token: Token) -> Found | None:
             lists = _read_lists(row)
         if lists is not None and lists.revision == row["revision"]:
             found = Found(row, conf, lists, _policy(row, lists, conf))
-            _kept.put(name, found, _ROW_WEIGHT + lists.weight)
+            _kept.put(name, found, found.weight)
             return found
     raise UnstableKeyError(f"Key {token.locator} changed at each of {_ATTEMPTS} reads.")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from django.conf import settings as django_settings
 from django.core.exceptions import ValidationError
 from django.core.validators import ProhibitNullCharactersValidator
-from django.db import DEFAULT_DB_ALIAS, models, router, transaction
+from django.db import models, router, transaction
 from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -298,14 +298,14 @@ class APIKey(TrackedModel):
         for name in changed:
             if name in WRITTEN_BY:
                 raise _by_method(name)
+        alias = kwargs.pop("using", None) or router.db_for_write(type(self), instance=self)
         wanted = kwargs.pop("update_fields", None)
         fields = [name for name in changed if wanted is None or name in wanted]
         if not fields:
             return
         self._check(fields)
-        with writing(kwargs.get("using") or router.db_for_write(type(self), instance=self)):
-            super().save(update_fields=fields, **kwargs)
-        alias = self._state.db or DEFAULT_DB_ALIAS
+        with writing(alias):
+            super().save(update_fields=fields, using=alias, **kwargs)
         announce(models.QuerySet(type(self), using=alias).filter(pk=self.pk), alias)
         self._remember_once_committed(fields, alias)
 

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from benchmarks.cases import Case
 from benchmarks.measure import Rounds, Scene, shuffled
 from benchmarks.processes import start
+from tests.demo_server import free_port
 
 GUNICORN = ["-m", "gunicorn", "benchmarks.wsgi", "--workers", "1", "--log-level", "warning", "--bind"]
 UVICORN = [
@@ -56,9 +57,7 @@ def load(scene: Scene, cases: list[Case], rounds: int, seconds: int) -> Rounds:
 @contextmanager
 def _served(asgi: bool, env: dict[str, str]) -> Iterator[int]:
     """Serve the cases of the environment on a port for the time of the block."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     process = start([*UVICORN, str(port)] if asgi else [*GUNICORN, f"127.0.0.1:{port}"], env)
     try:
         _wait_for(port)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from allowlist.freshness import LEASE, MAX_AGE, RETRY_AFTER, Moment, Store
 from allowlist.models import APIKey
 from allowlist.policy.tokens import Environment, Kind, Token
 from tests.calls import UNKNOWN, routed_to_other
+from tests.clock import Clock
 from tests.conftest import User
 from tests.probes import (
     ALIASES,
@@ -41,16 +43,6 @@ pytestmark = [
 ]
 
 
-class Clock:
-    """The monotonic clock of ``freshness``, moved by hand."""
-
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        """Return the time."""
-        return self.now
-
-
 @pytest.fixture(scope="module")
 def shared_redis() -> Iterator[RedisServer]:
     """Run a Redis that lives through its tests."""
@@ -69,7 +61,7 @@ def own_redis() -> Iterator[RedisServer]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Return a clock that stands still."""
     clock = Clock()
-    monkeypatch.setattr(freshness, "time", clock)
+    monkeypatch.setattr(freshness, "time", SimpleNamespace(monotonic=clock))
     return clock
 
 
