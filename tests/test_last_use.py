@@ -21,6 +21,7 @@ from allowlist.models import APIKey
 from allowlist.permissions import IsAllowlisted
 from allowlist.policy.tokens import Token
 from tests.calls import ELSEWHERE, EVIL, SERVER, SHOP, Statements, call, make_key, routed_to_other
+from tests.probes import rolled_back
 
 pytestmark = pytest.mark.urls(__name__)
 with_database = pytest.mark.django_db(databases="__all__")
@@ -288,3 +289,13 @@ def test_sqlite_waits_again_as_long_as_before(other: BaseDatabaseWrapper) -> Non
     other.rollback()
     assert call("/widget/", token).status_code == 200
     assert timeout() == before
+
+
+@with_commits
+def test_a_use_that_is_rolled_back_is_written_with_the_next() -> None:
+    key, token = make_key()
+    with rolled_back():
+        assert call("/widget/", token).status_code == 200
+    assert last_use(key) is NEVER
+    assert call("/widget/", token).status_code == 200
+    assert last_use(key) is not NEVER

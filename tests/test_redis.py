@@ -204,6 +204,8 @@ class TestChanges:
 
     def test_changes_of_one_transaction_are_announced_together(self, redis: RedisServer, key: APIKey) -> None:
         other, _token = APIKey.objects.create_key(name="Other", creator=None, allowed_domains=[SHOP])
+        used_now(other)
+        warm(other)
         warm(key)
         before = redis.client.info("commandstats")["cmdstat_mset"]["calls"]
         with transaction.atomic():
@@ -211,8 +213,16 @@ class TestChanges:
             other.restrict_domains([BLOG])
             key.add_domains([f"{BLOG}:8443"])
         assert redis.client.info("commandstats")["cmdstat_mset"]["calls"] == before + 1
-        assert ask(key.token) == NOT_LISTED
+        assert ask(key.token) == ask(other.token) == NOT_LISTED
         assert redis.client.keys() == []
+
+    def test_what_was_kept_under_other_settings_decides_nothing(
+        self, redis: RedisServer, key: APIKey, settings: Any
+    ) -> None:
+        warm(key)
+        assert ask(key.token, None).reason == "origin_missing"
+        settings.ALLOWLIST = {**settings.ALLOWLIST, "MISSING_ORIGIN": "allow"}
+        assert ask(key.token, None) == SERVED
 
     def test_what_is_read_in_a_transaction_is_neither_kept_nor_served_from_what_is(
         self, redis: RedisServer, key: APIKey

@@ -5,6 +5,7 @@ from ipaddress import IPv6Address
 
 import pytest
 
+from allowlist.policy import origins
 from allowlist.policy.origins import (
     NoOrigin,
     Origin,
@@ -295,3 +296,9 @@ def test_a_huge_header_costs_a_few_milliseconds(text: str) -> None:
         return time.process_time() - started
 
     assert min(read() for _ in range(5)) < 0.01
+
+
+def test_what_is_too_long_for_an_origin_is_not_remembered() -> None:
+    held = origins._parse_origin.cache_info().currsize
+    assert origins.parse_origin("https://" + "a." * 1000 + "com") is None
+    assert origins._parse_origin.cache_info().currsize == held
