@@ -97,9 +97,9 @@ def _key_in_path(view: Any) -> str | None:
 
 
 def _decide(request: HttpRequest, in_path: str | None) -> Access:
-    source = read_source(request)
+    source, now = read_source(request), timezone.now()
     try:
-        decision, row = _decision(source, read_key(request, in_path))
+        decision, row = _decision(source, read_key(request, in_path), now)
     except SuspiciousOperation:
         raise
     except Exception:
@@ -107,11 +107,11 @@ def _decide(request: HttpRequest, in_path: str | None) -> Access:
         decision, row = REFUSALS[Reason.UNDECIDED], None
     access = Access(decision, source, row, in_path)
     if row is not None and access.served:
-        _note_use(row, timezone.now())
+        _note_use(row, now)
     return access
 
 
-def _decision(source: Source, presented: Presented | None) -> tuple[Decision, Row | None]:
+def _decision(source: Source, presented: Presented | None, now: datetime) -> tuple[Decision, Row | None]:
     if presented is None:
         return REFUSALS[Reason.KEY_MISSING], None
     if looks_secret(presented.text):
@@ -120,7 +120,7 @@ def _decision(source: Source, presented: Presented | None) -> tuple[Decision, Ro
         if source.is_browser:
             return REFUSALS[Reason.SECRET_KEY_IN_BROWSER], None
     token = Token.parse(presented.text)
-    found: Found | None = None if token is None else find(token)
+    found: Found | None = None if token is None else find(token, now)
     if found is None:
         return REFUSALS[Reason.KEY_INVALID], None
     return decide(found.policy, source), found.row

@@ -17,7 +17,6 @@ from uuid import UUID
 
 from django.db import connections, router
 from django.db.models import Q, Value
-from django.utils import timezone
 
 from .bounded import Bounded
 from .conf import Settings, settings
@@ -60,13 +59,16 @@ class Lists:
 class Row:
     """A key's row as read, with the database it was read from. Its ``repr`` shows nothing of it."""
 
-    __slots__ = ("alias", "read", "used_at", "values")
+    __slots__ = ("alias", "digest", "expires_at", "read", "revoked_at", "used_at", "values")
 
     def __init__(self, alias: str, read: tuple[Any, ...]) -> None:
         self.alias = alias
         self.read = read
         """As the database gave it: while it gives the same, all that was worked out of it holds."""
         self.values = _converted(alias, read)
+        self.digest: str = self["digest"]
+        self.expires_at: datetime | None = self["expires_at"]
+        self.revoked_at: datetime | None = self["revoked_at"]
         self.used_at: datetime | None = self["last_used_at"]
         """When ``last_used_at`` was written, as far as this process knows."""
 
@@ -79,10 +81,9 @@ class Row:
 
     def answers_to(self, token: Token, now: datetime) -> bool:
         """Return whether ``token`` is this key's, and the key neither revoked nor expired."""
-        expires_at = self["expires_at"]
-        if self["revoked_at"] is not None or (expires_at is not None and expires_at <= now):
+        if self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= now):
             return False
-        if compare_digest(self["digest"], token.digest):
+        if compare_digest(self.digest, token.digest):
             return True
         until = self["previous_until"]
         return until is not None and until > now and compare_digest(self["previous_digest"], token.digest)
@@ -103,33 +104,33 @@ class Found:
         return _KEY_WEIGHT + self.lists.domain_count + self.lists.ip_count
 
 
-def find(token: Token) -> Found | None:
-    """Return the key that ``token`` opens now; None if unknown, revoked or expired.
+def find(token: Token, now: datetime) -> Found | None:
+    """Return the key that ``token`` opens ``now``; None if unknown, revoked or expired.
 
     Raises DatabaseError, UnstableKeyError, and whatever is raised where the row holds a mode,
     condition or date that is none.
     """
     alias, kept = router.db_for_write(APIKey), store()
-    found = _find(alias, token) if kept is None else _find_pushed(kept, alias, token)
-    return found if found is not None and found.row.answers_to(token, timezone.now()) else None
+    found = _find(alias, token, now) if kept is None else _find_pushed(kept, alias, token, now)
+    return found if found is not None and found.row.answers_to(token, now) else None
 
 
-def _find_pushed(kept: "Store[Found]", alias: str, token: Token) -> Found | None:
+def _find_pushed(kept: "Store[Found]", alias: str, token: Token, now: datetime) -> Found | None:
     """Return what ``_find`` does, without asking the database where what it said is known to be current."""
     connection = connections[alias]
     moment = None if connection.in_atomic_block else kept.current()
     if moment is None:
-        return _find(alias, token)
+        return _find(alias, token, now)
     found = kept.get(token.locator, moment)
     if found is not None and found.row.alias == alias and found.conf is settings():
         return found
-    found = _find(alias, token)
+    found = _find(alias, token, now)
     if found is not None and connection.autocommit:
         kept.keep(token.locator, found, found.weight, moment)
     return found
 
 
-def _find(alias: str, token: Token) -> Found | None:
+def _find(alias: str, token: Token, now: datetime) -> Found | None:
     """Read the key; its lists too, unless they are kept or ``token`` does not open it.
 
     The row and the lists are of the same revision.
@@ -143,7 +144,7 @@ def _find(alias: str, token: Token) -> Found | None:
             return None
         if found is not None and found.row is row and found.conf is conf:
             return found
-        if not row.answers_to(token, timezone.now()):
+        if not row.answers_to(token, now):
             return None
         if lists is None and found is not None:
             lists = found.lists
@@ -197,9 +198,11 @@ def _converted(alias: str, read: tuple[Any, ...]) -> tuple[Any, ...]:
 def _statement(alias: str) -> tuple[str, list[tuple[int, Any, list[Callable[..., Any]]]]]:
     """Return the SQL that reads a key's row by locator, compiled once, and its converters."""
     ends = {f"{name}_is_null": Q((name, None)) for name in _ENDS}
-    query = APIKey._base_manager.using(alias).filter(locator="?").annotate(**ends).query
+    query = APIKey._base_manager.using(alias).filter(locator="?").annotate(**ends).order_by().query
     compiler = query.get_compiler(using=alias)
     sql, _params = compiler.as_sql()
+    # There is one table, and a text half as long is read faster by Django, the driver and the database.
+    sql = sql.replace(f"{connections[alias].ops.quote_name(APIKey._meta.db_table)}.", "")
     converters = compiler.get_converters([column for column, _sql, _alias in compiler.select])
     return sql, [(position, column, functions) for position, (functions, column) in converters.items()]
 

@@ -103,9 +103,8 @@ class IsAllowlisted(BasePermission):
 
     def get_message(self, reason: Reason) -> str:
         """Return the sentence for people."""
-        by_rule = {Rule.DOMAIN: self.domain_message, Rule.IP: self.ip_message}
-        message = by_rule.get(reason.rule) or getattr(self, f"{reason}_message")
-        text = str(message)
+        subject = reason.rule if reason.rule in (Rule.DOMAIN, Rule.IP) else reason
+        text = str(getattr(self, f"{subject}_message"))
         return text.replace("%(header)s", settings().KEY_HEADER) if "%(header)s" in text else text
 
     def get_body(self, reason: Reason) -> Any:

@@ -1,7 +1,6 @@
 """From a request to what it presents: where it comes from, and its key's text."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from django.http import HttpRequest
@@ -37,18 +36,14 @@ def read_key(request: HttpRequest, in_path: str | None = None) -> Presented | No
     token's shape (anything else there is somebody else's); ``in_path``, the view's URL kwarg; the
     query parameter.
     """
-    return next(_places(request, in_path), None)
-
-
-def _places(request: HttpRequest, in_path: str | None) -> Iterator[Presented]:
-    conf = settings()
-    header = request.META.get(conf.key_meta, "").strip(" \t")
+    conf, meta = settings(), request.META
+    header = meta.get(conf.key_meta, "").strip(" \t")
     if header and conf.key_meta != "HTTP_AUTHORIZATION":
-        yield Presented(header, in_url=False)
-    match = _AUTHORIZATION.fullmatch(request.META.get("HTTP_AUTHORIZATION", ""))
+        return Presented(header, in_url=False)
+    match = _AUTHORIZATION.fullmatch(meta.get("HTTP_AUTHORIZATION", ""))
     if match and Token.parse(match[1]):
-        yield Presented(match[1], in_url=False)
+        return Presented(match[1], in_url=False)
     if in_path:
-        yield Presented(in_path, in_url=True)
-    if conf.KEY_QUERY_PARAM and (parameter := request.GET.get(conf.KEY_QUERY_PARAM)):
-        yield Presented(parameter, in_url=True)
+        return Presented(in_path, in_url=True)
+    parameter = request.GET.get(conf.KEY_QUERY_PARAM) if conf.KEY_QUERY_PARAM else None
+    return Presented(parameter, in_url=True) if parameter else None

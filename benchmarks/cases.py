@@ -94,6 +94,12 @@ CASES = (
         BROWSER,
         quick=False,
     ),
+    Case(
+        "statement",
+        "a statement that reads nothing (the limit of one query)",
+        ("benchmarks.permissions.OneStatement",),
+        BROWSER,
+    ),
     _ours("ours", "allowlist, 25 domains", "listed"),
     _ours("redis", "allowlist, Redis freshness", "listed", settings=REDIS),
     _ours("redis-2500", "allowlist, Redis freshness, 2,500 domains", "long", settings=REDIS, quick=False),

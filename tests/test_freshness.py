@@ -265,7 +265,7 @@ class TestTornReads:
         assert parsed
         with self.between(lambda time: row(key).restrict_domains([SHOP, f"{SHOP}:{time}"])) as times:
             with pytest.raises(UnstableKeyError):
-                find(parsed)
+                find(parsed, timezone.now())
             assert len(times) == 20
             assert self.decide(key.token, SHOP).reason == "undecided"
         assert key.token not in caplog.text

@@ -326,7 +326,7 @@ class TestExpiry:
         key, token = make(creator, expires_at=timezone.now() + timedelta(minutes=1))
         parsed = Token.parse(token)
         assert parsed
-        found = find(parsed)
+        found = find(parsed, timezone.now())
         assert found
         seen = found.row.to_key()
         for field in APIKey._meta.concrete_fields:

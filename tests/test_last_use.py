@@ -90,10 +90,10 @@ def test_two_requests_that_read_the_same_row_write_it_once() -> None:
     key, text = make_key()
     token = Token.parse(text)
     assert token is not None
-    first, second = lookup.find(token), lookup.find(token)
+    now = timezone.now()
+    first, second = lookup.find(token, now), lookup.find(token, now)
     assert first is not None
     assert second is not None
-    now = timezone.now()
     access._note_use(first.row, now)
     access._note_use(second.row, now + timedelta(seconds=30))
     used = last_use(key)

@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -147,7 +147,8 @@ class TestHotPath:
     def test_each_request_has_a_key_of_its_own(self, redis: RedisServer, key: APIKey) -> None:
         token = Token.parse(key.token)
         assert token
-        first, second = lookup.find(token), lookup.find(token)
+        now = timezone.now()
+        first, second = lookup.find(token, now), lookup.find(token, now)
         assert first
         assert second
         assert first.row is second.row
@@ -254,8 +255,8 @@ class TestChanges:
         store = freshness.store()
         assert store
 
-        def find_slowly(alias: str, token: Token) -> Any:
-            found = find(alias, token)
+        def find_slowly(alias: str, token: Token, now: datetime) -> Any:
+            found = find(alias, token, now)
             thread = threading.Thread(target=change)
             thread.start()
             thread.join()
