@@ -47,6 +47,10 @@ ANNOUNCE_TIMEOUT = LEASE + 0.5
 MAX_KEPT = 200_000
 """How many entries are kept at most, a key counting as five: some 70 MB."""
 
+MAX_NAMES = 1000
+"""How many changed keys are named; of more, all are forgotten. Redis writes a client 64 KB at a time, and
+what is longer may arrive after the writer has gone on."""
+
 PREFIX = "allowlist:"
 EVERYTHING = "*"
 PING = b"*1\r\n$4\r\nPING\r\n"
@@ -249,7 +253,8 @@ class Announcement:
         """Tell Redis, which tells every process; log where that is impossible."""
         from redis import RedisError
 
-        keys = [PREFIX + name for name in sorted(self.names)]
+        names = sorted(self.names) if len(self.names) <= MAX_NAMES else [EVERYTHING]
+        keys = [PREFIX + name for name in names]
         try:
             client = _client(self.url)
             client.mset(dict.fromkeys(keys, ""))
@@ -259,7 +264,7 @@ class Announcement:
             logger.error(
                 "Changes of %d keys could not be announced (%s): a process that still hears from Redis may "
                 "use what they were for up to %.0f s.",
-                len(keys),
+                len(self.names),
                 error,
                 MAX_AGE,
             )

@@ -28,11 +28,12 @@ DELAYS = (0.003, 0.02)
 @contextmanager
 def relayed(server: RedisServer, delay: float) -> Iterator[str]:
     """Yield the address of a relay that brings what Redis says ``delay`` seconds late."""
-    path = Path(server.socket).with_name(f"late-{delay}.sock")
+    redis = server.url.removeprefix("unix://")
+    path = Path(redis).with_name(f"late-{delay}.sock")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        Thread(target=_accept, args=(listener, str(server.socket), delay), daemon=True).start()
+        Thread(target=_accept, args=(listener, redis, delay), daemon=True).start()
         yield f"unix://{path}"
 
 

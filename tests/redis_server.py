@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,20 +11,21 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
+from tests.demo_server import free_port
+
 
 class RedisServer:
-    """``redis-server`` on a socket in ``folder``."""
+    """``redis-server`` that is reached at ``url``, by what its ``arguments`` say."""
 
-    def __init__(self, folder: Path) -> None:
-        self.socket = folder / "redis.sock"
-        self.url = f"unix://{self.socket}"
+    def __init__(self, url: str, *arguments: str) -> None:
+        self.url = url
         self.client = redis.Redis.from_url(self.url, retry=Retry(ConstantBackoff(0.02), 500))
+        self._command = ["redis-server", "--port", "0", "--save", "", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and return when it answers."""
-        command = ["redis-server", "--port", "0", "--unixsocket", str(self.socket), "--save", ""]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
         self.client.ping()
 
     def kill(self) -> None:
@@ -50,12 +51,31 @@ class RedisServer:
         self.process.send_signal(number)
 
 
+def on_socket(folder: Path) -> RedisServer:
+    """Return a Redis on a socket in ``folder``."""
+    path = folder / "redis.sock"
+    return RedisServer(f"unix://{path}", "--unixsocket", str(path))
+
+
+def encrypted(folder: Path) -> RedisServer:
+    """Return a Redis that speaks TLS, with a certificate that its own URL trusts and no other."""
+    port, key, certificate = str(free_port()), folder / "key.pem", folder / "certificate.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*made, *names], check=True, capture_output=True)
+    files = ["--tls-key-file", str(key), "--tls-cert-file", str(certificate)]
+    return RedisServer(
+        f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={certificate}",
+        *("--tls-port", port, *files, "--tls-ca-cert-file", str(certificate), "--tls-auth-clients", "no"),
+    )
+
+
 @contextmanager
-def running_redis() -> Iterator[RedisServer]:
+def running_redis(made: Callable[[Path], RedisServer] = on_socket) -> Iterator[RedisServer]:
     """Run a Redis for as long as the block does."""
     # Not pytest's folder: a socket's path may have some 100 characters only.
     with tempfile.TemporaryDirectory(prefix="redis") as folder:
-        server = RedisServer(Path(folder))
+        server = made(Path(folder))
         server.start()
         try:
             yield server

@@ -70,6 +70,7 @@ SERVICES: dict[str, Callable[[], str | None]] = {
     "curl": _program("bash", "curl"),
     "node": _program("node"),
     "redis-server": _program("redis-server"),
+    "openssl": _program("openssl"),
     "nginx": _program("nginx"),
     "java": _program("java"),
 }

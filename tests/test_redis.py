@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from allowlist import freshness, lookup
-from allowlist.freshness import LEASE, MAX_AGE, RETRY_AFTER, Moment, Store
+from allowlist.freshness import LEASE, MAX_AGE, MAX_NAMES, RETRY_AFTER, Moment, Store
 from allowlist.models import APIKey
 from allowlist.policy.tokens import Environment, Kind, Token
 from tests.calls import UNKNOWN, routed_to_other
@@ -35,7 +35,7 @@ from tests.probes import (
     statements,
     used_now,
 )
-from tests.redis_server import RedisServer, running_redis
+from tests.redis_server import RedisServer, encrypted, running_redis
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=ALIASES),
@@ -182,6 +182,19 @@ class TestChanges:
         warm(key)
         APIKey.objects.filter(name="Nobody's").update(condition="any")
         assert cost(key.token) == 1
+
+    def test_more_names_than_redis_writes_at_once_are_everything(
+        self, redis: RedisServer, key: APIKey
+    ) -> None:
+        """A message of a megabyte would arrive in parts, the last after the writer has gone on."""
+        warm(key)
+        freshness.Announcement(redis.url, [str(number) for number in range(MAX_NAMES + 1)])()
+        assert cost(key.token) == 1
+
+    def test_as_many_names_as_may_be_leave_other_keys_alone(self, redis: RedisServer, key: APIKey) -> None:
+        warm(key)
+        freshness.Announcement(redis.url, [str(number) for number in range(MAX_NAMES)])()
+        assert cost(key.token) == 0
 
     def test_a_change_of_another_key_makes_nobody_ask(self, redis: RedisServer, key: APIKey) -> None:
         other, _token = APIKey.objects.create_key(name="Other", creator=None)
@@ -392,6 +405,49 @@ class TestAway:
         store._line._socket.send(b"*1\r\n$7\r\nNO_SUCH\r\n")
         settle(lambda: not store.current())
         assert "Redis is away (unexpected answer: ERR unknown command" in caplog.text
+
+
+@pytest.mark.needs("openssl")
+class TestEncrypted:
+    """``rediss://``: what TLS holds back or adds of its own changes nothing."""
+
+    @pytest.fixture
+    def secure(self, settings: Any, clock: Clock) -> Iterator[RedisServer]:
+        """Return a Redis in use that speaks TLS."""
+        with running_redis(encrypted) as server:
+            settings.ALLOWLIST = {"FRESHNESS": server.url}
+            yield server
+            freshness._store.cache_clear()
+
+    def test_a_change_is_in_force_for_the_next_request(self, secure: RedisServer, key: APIKey) -> None:
+        warm(key)
+        key.restrict_domains([BLOG])
+        assert cost(key.token, answer=NOT_LISTED) == 2
+        assert cost(key.token, answer=NOT_LISTED) == 0
+
+    def test_what_comes_in_many_pieces_is_all_heard(
+        self, secure: RedisServer, key: APIKey, clock: Clock
+    ) -> None:
+        warm(key)
+        behind_our_back(key, revoked_at=timezone.now())
+        locator = QuerySet(APIKey).values_list("locator", flat=True).get(pk=key.pk)
+        # TLS encrypts 16 KB at a time, less than this.
+        freshness.Announcement(secure.url, [f"{number:032}" for number in range(MAX_NAMES - 1)] + [locator])()
+        assert ask(key.token) == INVALID
+
+    def test_it_stays_in_use_while_redis_lives(self, secure: RedisServer, key: APIKey, clock: Clock) -> None:
+        warm(key)
+        for _ in range(4):
+            clock.now += 1
+            settle(lambda: was_heard(clock))
+        assert cost(key.token) == 0
+
+    def test_a_certificate_that_is_not_trusted_leaves_it_to_the_database(
+        self, secure: RedisServer, settings: Any, key: APIKey, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        settings.ALLOWLIST = {"FRESHNESS": secure.url.partition("?")[0]}
+        assert [cost(key.token), cost(key.token)] == [2, 1]
+        assert "certificate verify failed" in caplog.text
 
 
 class TestProcesses:
