@@ -42,7 +42,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--large", action="store_true", help="with a million keys")
     parser.add_argument("--cases", type=_names, default=[], help="by name, with commas: " + _all_names())
     parser.add_argument("--databases", type=_names, default=list(databases.ENGINES), help="sqlite,postgres")
-    parser.add_argument("--rounds", type=int, help="rounds in-process: 100, quick 10; over HTTP a twentieth")
+    parser.add_argument("--rounds", type=int, help="rounds in-process: 100, quick 10; over HTTP a tenth")
     parser.add_argument("--no-http", action="store_true", help="in-process only")
     parser.add_argument("--skipped", type=json.loads, default={}, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -124,7 +124,7 @@ def _figures(engine: str, cases: list[Case], rounds: int, options: argparse.Name
             figures = measure(scene, rounds if lasting else max(2, rounds // 2), 40 if lasting else 10)
             if not options.no_http and (lasting or not options.quick):
                 over_http = [case for case in cases if case.over_http and (case.quick or not options.quick)]
-                figures.rates = load.load(scene, over_http, max(2, rounds // 20), 1 if options.quick else 2)
+                figures.rates = load.load(scene, over_http, max(2, rounds // 10))
             yield figures
 
 

@@ -35,7 +35,7 @@ def absent() -> str:
     return "" if shutil.which("wrk") else "wrk is absent"
 
 
-def load(scene: Scene, cases: list[Case], rounds: int, seconds: int) -> Rounds:
+def load(scene: Scene, cases: list[Case], rounds: int) -> Rounds:
     """Return the requests per second of each case, for each round."""
     rates: defaultdict[str, list[float]] = defaultdict(list)
     with ExitStack() as stack:
@@ -50,7 +50,7 @@ def load(scene: Scene, cases: list[Case], rounds: int, seconds: int) -> Rounds:
         for _round, order in zip(range(rounds), shuffled(served), strict=False):
             for port, case in order:
                 headers = _headers(case, scene)
-                rates[case.name].append(_rate(f"http://127.0.0.1:{port}/{case.name}", case, headers, seconds))
+                rates[case.name].append(_rate(f"http://127.0.0.1:{port}/{case.name}", case, headers))
     return dict(rates)
 
 
@@ -83,13 +83,13 @@ def _headers(case: Case, scene: Scene) -> dict[str, str]:
     return {name: text.format(**tokens) for name, text in case.headers.items()}
 
 
-def _rate(url: str, case: Case, headers: dict[str, str], seconds: int) -> float:
-    """Return the requests per second of one run of wrk, after one request that must be answered right."""
+def _rate(url: str, case: Case, headers: dict[str, str]) -> float:
+    """Return the requests per second of one second of wrk, after one request that must be answered right."""
     status = _status(url, headers)
     if status != case.status:
         raise SystemExit(f"{case.name} answered {status} over HTTP.")
     lines = [argument for name, value in headers.items() for argument in ("-H", f"{name}: {value}")]
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *lines, url]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", "-d1s", *lines, url]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = _RATE.search(told)
     if found is None:
