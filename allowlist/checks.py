@@ -7,6 +7,8 @@ from django.apps import apps
 from django.conf import settings as django_settings
 from django.core import checks
 from django.core.checks import CheckMessage, register
+from django.middleware.common import CommonMiddleware
+from django.utils.module_loading import import_string
 
 from .conf import errors, settings
 
@@ -23,7 +25,7 @@ def check_cors(**kwargs: Any) -> list[CheckMessage]:
     """Return warnings where django-cors-headers would keep browsers' widgets from working."""
     if not apps.is_installed("corsheaders") or check_settings():
         return []
-    return list(_cors_warnings())
+    return [*_cors_warnings(), *_middleware_warnings()]
 
 
 def _cors_warnings() -> Iterator[CheckMessage]:
@@ -43,6 +45,32 @@ def _cors_warnings() -> Iterator[CheckMessage]:
             hint="Let such views authenticate by key alone: authentication_classes = [APIKeyAuthentication].",
             id="allowlist.W002",
         )
+
+
+def _middleware_warnings() -> Iterator[CheckMessage]:
+    from corsheaders.middleware import CorsMiddleware
+
+    classes = [_imported(path) for path in django_settings.MIDDLEWARE]
+    at = [isinstance(each, type) and issubclass(each, CorsMiddleware) for each in classes]
+    if not any(at):
+        problem = "MIDDLEWARE lacks it"
+    elif CommonMiddleware in classes[: at.index(True)]:
+        problem = "in MIDDLEWARE it stands after CommonMiddleware, which redirects some requests before it"
+    else:
+        return
+    yield checks.Warning(
+        f"django-cors-headers is installed, but {problem}: browsers will keep its answers from a widget.",
+        hint="Put 'corsheaders.middleware.CorsMiddleware' first in MIDDLEWARE.",
+        id="allowlist.W006",
+    )
+
+
+def _imported(path: str) -> Any:
+    """Return what ``path`` names, None where it names nothing: Django itself will say so."""
+    try:
+        return import_string(path)
+    except ImportError:
+        return None
 
 
 @register()

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from corsheaders.defaults import default_headers
+from corsheaders.middleware import CorsMiddleware
 from corsheaders.signals import check_request_enabled
 from django.apps import apps
 from django.conf import settings as django_settings
@@ -121,6 +122,35 @@ def test_a_key_header_that_browsers_may_not_send_is_told(
         )
 
 
+CORS, COMMON = "corsheaders.middleware.CorsMiddleware", "django.middleware.common.CommonMiddleware"
+
+
+class OwnCors(CorsMiddleware):
+    """A project's own."""
+
+
+@pytest.mark.parametrize(
+    ("middleware", "said"),
+    [
+        ([CORS, COMMON], None),
+        ([CORS], None),
+        ([f"{__name__}.OwnCors", COMMON], None),
+        ([COMMON], "MIDDLEWARE lacks it"),
+        ([], "MIDDLEWARE lacks it"),
+        ([COMMON, CORS], "after CommonMiddleware"),
+        (["no.such.middleware", CORS], None),
+        (["tests.test_client_ip.recording", COMMON, f"{__name__}.OwnCors"], "after CommonMiddleware"),
+    ],
+)
+def test_a_cors_middleware_that_is_missing_or_late_is_told(
+    settings: Any, middleware: list[str], said: str | None
+) -> None:
+    settings.MIDDLEWARE = middleware
+    warnings = found(run_checks(), "allowlist.W006")
+    assert len(warnings) == (said is not None)
+    assert all(said in each.msg and repr(CORS) in str(each.hint) for each in warnings if said)
+
+
 @pytest.mark.parametrize("credentials", [True, False])
 def test_cookies_on_views_open_to_every_page_are_told(settings: Any, credentials: bool) -> None:
     settings.CORS_ALLOW_CREDENTIALS = credentials
@@ -137,7 +167,7 @@ def test_without_cors_headers_there_is_nothing_to_tell_of_it_and_nothing_to_conn
     assert checks.check_cors() == []
     assert not check_request_enabled.receivers
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "corsheaders"]
-    assert len(checks.check_cors()) == 2
+    assert len(checks.check_cors()) == 3
     assert check_request_enabled.receivers
     assert apps.is_installed("corsheaders")
 
