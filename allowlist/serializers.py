@@ -126,6 +126,15 @@ class APIKeySerializer(serializers.ModelSerializer[APIKey]):
 
     issued_token: str | None = None
 
+    def get_initial(self) -> Any:
+        """Return what the browsable API fills in: no null where none may be sent."""
+        initial: dict[str, Any] = super().get_initial()
+        return {
+            name: value
+            for name, value in initial.items()
+            if value is not None or self.fields[name].allow_null
+        }
+
     def to_internal_value(self, data: Any) -> Any:
         """Refuse a field's name misspelt: without the list that was meant, a new key would be open."""
         given = data if isinstance(data, Mapping) else ()

@@ -1,5 +1,6 @@
 """The management API over HTTP: what goes in, what comes out, and what is refused with which words."""
 
+import html
 import json
 import re
 import time
@@ -1129,6 +1130,17 @@ def test_the_browsable_page_of_every_route_renders(
     assert response.status_code in (200, 201, 400, 405)
     assert response.status_code == 405 or method in ROUTES[path] | {"OPTIONS"}
     assert "Django REST framework" in response.content.decode()
+
+
+@pytest.mark.filterwarnings(URLIZE)
+def test_what_the_browsable_page_fills_in_can_be_sent_as_it_is(api: Api) -> None:
+    page = api("GET", "keys/", HTTP_ACCEPT="text/html").content.decode()
+    filled = re.search(r"<textarea[^>]*>(.*?)</textarea>", page, re.DOTALL)
+    assert filled
+    body = json.loads(html.unescape(filled[1]))
+    assert body.pop("name") == ""
+    made = api("POST", "keys/", {**body, "name": "Shop", "allowed_domains": ["example.com"]})
+    assert (made.status_code, made.json()["domain_mode"]) == (201, "listed")
 
 
 @pytest.mark.filterwarnings(URLIZE)
