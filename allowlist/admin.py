@@ -34,7 +34,7 @@ from .admin_forms import (
     write_list,
 )
 from .conf import settings
-from .edits import DOMAINS, IPS, ListKind, writing
+from .edits import DOMAINS, IPS, ListKind, for_each_list, writing
 from .models import AllowedDomain, AllowedIP, APIKey, Entry
 from .policy.decision import Mode
 from .policy.entries import display
@@ -337,9 +337,12 @@ class APIKeyAdmin(ModelAdmin):
             _ask_again(request, key)
             if change:
                 write_fields(edit, form)
-            for which in (DOMAINS, IPS):
+
+            def write(which: ListKind) -> None:
                 rows = [formset for formset in formsets if formset.model.which is which]
-                duplicates += write_list(edit, which, form, rows)
+                duplicates.extend(write_list(edit, which, form, rows))
+
+            for_each_list(write)
         key.refresh_from_db()
         form.changed_data = [name for name in form.changed_data if name not in PASTED.values()]
         if duplicates:

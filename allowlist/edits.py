@@ -112,6 +112,18 @@ def _is_contention(error: OperationalError) -> bool:
     return not CONTENTION.isdisjoint(said)
 
 
+def for_each_list(do: Callable[[ListKind], None]) -> None:
+    """Call ``do`` for both lists; raise one ValidationError with what is wrong with either."""
+    errors = []
+    for which in (DOMAINS, IPS):
+        try:
+            do(which)
+        except ValidationError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0] if len(errors) == 1 else ValidationError(errors)
+
+
 @contextmanager
 def editing(rows: "models.QuerySet[APIKey]", pk: Any, alias: str) -> "Iterator[Edit]":
     """Lock the key ``pk``, yield the edit, judge its outcome; all or nothing.
@@ -261,12 +273,12 @@ class Edit:
 
     def judge(self) -> None:
         """Raise ValidationError unless what the change leads to keeps every rule."""
-        for which in (DOMAINS, IPS):
-            if which.field in self._added | self._emptied | self._shrunk:
-                self._judge_list(which, self.rows(which).count())
+        for_each_list(self._judge_list)
 
-    def _judge_list(self, which: ListKind, count: int) -> None:
-        conf = settings()
+    def _judge_list(self, which: ListKind) -> None:
+        if which.field not in self._added | self._emptied | self._shrunk:
+            return
+        conf, count = settings(), self.rows(which).count()
         limit = getattr(conf, which.limit)
         if which.field in self._emptied and count:
             raise problem(

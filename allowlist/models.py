@@ -16,7 +16,20 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .conf import settings
-from .edits import DOMAINS, IPS, Added, Edit, EntryInput, ListKind, editing, lock, locked, pairs, writing
+from .edits import (
+    DOMAINS,
+    IPS,
+    Added,
+    Edit,
+    EntryInput,
+    ListKind,
+    editing,
+    for_each_list,
+    lock,
+    locked,
+    pairs,
+    writing,
+)
 from .freshness import announce
 from .policy.decision import Condition, Mode
 from .policy.entries import display
@@ -168,8 +181,12 @@ class APIKeyQuerySet(models.QuerySet["APIKey"]):
         with writing(self.db):
             token = key._insert(self.db, fields.keys())
             with key.editing() as edit:
-                _start_list(edit, DOMAINS, allowed_domains, fields.get("domain_mode"))
-                _start_list(edit, IPS, allowed_ips, fields.get("ip_mode"))
+
+                def start(which: ListKind) -> None:
+                    entries = allowed_domains if which is DOMAINS else allowed_ips
+                    _start_list(edit, which, entries, fields.get(which.mode))
+
+                for_each_list(start)
         return key, token
 
     def manageable_by(self, user: "AbstractBaseUser | AnonymousUser") -> Self:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.settings import api_settings
 
-from .edits import DOMAINS, IPS, MOST_AT_ONCE, EntryInput, ListKind
+from .edits import DOMAINS, IPS, MOST_AT_ONCE, EntryInput, ListKind, for_each_list
 from .models import AllowedDomain, AllowedIP, APIKey, Entry
 from .policy.tokens import Kind
 from .validators import shown
@@ -176,9 +176,12 @@ class APIKeySerializer(serializers.ModelSerializer[APIKey]):
     def update(self, instance: APIKey, validated_data: dict[str, Any]) -> APIKey:
         """Change fields, modes and whole lists as one change."""
         with instance.editing() as edit:
-            for which in (DOMAINS, IPS):
+
+            def write(which: ListKind) -> None:
                 mode = validated_data.pop(which.mode, None)
                 edit.set(which, mode, validated_data.pop(which.field, None))
+
+            for_each_list(write)
             for name, value in validated_data.items():
                 setattr(instance, name, value)
             instance.save()

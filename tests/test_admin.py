@@ -390,6 +390,15 @@ def test_a_refused_change_that_is_put_right_is_saved(site: Admin, key: APIKey) -
     assert texts(key)[2:4] == ["blog.example.com", "a.test"]
 
 
+def test_what_either_list_comes_to_is_told_at_once(site: Admin, key: APIKey) -> None:
+    many = {"domains": [f"{number}.test" for number in range(24)], "ips": [f"10.0.0.{n}" for n in range(25)]}
+    typed = {f"paste_{which}": ", ".join(entries) for which, entries in many.items()}
+    assert site.refused(change(key), {**site.get(change(key)).fields, **typed}).errors == [
+        "Domains: a key may list at most 25; this would make 26.",
+        "IP addresses: a key may list at most 25; this would make 26.",
+    ]
+
+
 def test_a_26th_row_is_refused_with_the_limit(site: Admin, key: APIKey) -> None:
     key.add_domains([f"{number}.example.com" for number in range(23)])
     fields = site.get(change(key)).fields

@@ -807,6 +807,29 @@ def test_a_bad_domain_is_told_with_what_was_meant(api: Api, key: APIKey, text: s
     assert patched == {"allowed_domains": {"0": [sentence]}}
 
 
+def test_what_is_wrong_with_either_list_is_told_at_once(api: Api, key: APIKey) -> None:
+    body = {"allowed_domains": ["good.example.com", ".a.test"], "allowed_ips": ["10.0.0.300", "10.0.0.1"]}
+    for refused in (
+        api.refused("POST", "keys/", {"name": "N", **body}),
+        api.refused("PATCH", f"keys/{key.pk}/", body),
+    ):
+        assert {field: list(errors) for field, errors in refused.items()} == {
+            "allowed_domains": ["1"],
+            "allowed_ips": ["0"],
+        }
+
+
+def test_what_either_list_comes_to_is_told_at_once(api: Api, key: APIKey) -> None:
+    many = [f"10.0.0.{number}" for number in range(26)]
+    emptied = {"domain_mode": "listed", "allowed_domains": [], "ip_mode": "listed", "allowed_ips": many}
+    assert api.refused("PATCH", f"keys/{key.pk}/", emptied) == {
+        "allowed_domains": [
+            "Domains: a list that is switched on needs an entry. Add one, or allow all instead."
+        ],
+        "allowed_ips": ["IP addresses: a key may list at most 25; this would make 26."],
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
