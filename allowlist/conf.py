@@ -73,10 +73,13 @@ def _proxies(value: Any) -> str | None:
     return None
 
 
-def _header(value: Any) -> str | None:
-    if isinstance(value, str) and value.isascii() and value.replace("-", "").isalnum():
-        return None
-    return "must be a header's name as clients send it, such as X-API-Key."
+def _header(example: str) -> Check:
+    def check(value: Any) -> str | None:
+        if isinstance(value, str) and value.isascii() and value.replace("-", "").isalnum():
+            return None
+        return f"must be a header's name as clients send it, such as {example}."
+
+    return check
 
 
 def _parameter(value: Any) -> str | None:
@@ -124,8 +127,8 @@ class Settings:
     EMPTY_LIST: Literal["refuse", "deny", "allow"] = _setting("refuse", _one_of("refuse", "deny", "allow"))
     MISSING_ORIGIN: Literal["deny", "allow"] = _setting("deny", _one_of("deny", "allow"))
     TRUSTED_PROXIES: tuple[str, ...] = _setting((), _proxies)
-    CLIENT_IP_HEADER: str = _setting("X-Forwarded-For", _header)
-    KEY_HEADER: str = _setting("X-API-Key", _header)
+    CLIENT_IP_HEADER: str = _setting("X-Forwarded-For", _header("X-Forwarded-For"))
+    KEY_HEADER: str = _setting("X-API-Key", _header("X-API-Key"))
     KEY_QUERY_PARAM: str | None = _setting("key", _parameter)
     FRESHNESS: str | None = _setting(None, _freshness)
 

@@ -92,8 +92,8 @@ WRONG: list[tuple[str, Any, str]] = [
         f"holds 10, which {NO_NETWORK} ('10' does not appear to be an IPv4 or IPv6 network).",
     ),
     *[
-        (name, value, "must be a header's name as clients send it, such as X-API-Key.")
-        for name in ("CLIENT_IP_HEADER", "KEY_HEADER")
+        (name, value, f"must be a header's name as clients send it, such as {example}.")
+        for name, example in (("CLIENT_IP_HEADER", "X-Forwarded-For"), ("KEY_HEADER", "X-API-Key"))
         for value in ("", "-", "HTTP_X_API_KEY", "X API Key", "X-Schlüssel", None)
     ],
     *[
