@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks import databases, load, report
-from benchmarks.cases import BARE, CASES, FEW, HAS, HUGE, REDIS_URL, Case
+from benchmarks.cases import BARE, CASES, ENGINES, FEW, HAS, HUGE, REDIS_URL, Case
 from benchmarks.measure import Database, Figures, Scene, measure
 from benchmarks.processes import ROOT, fill
 
@@ -41,7 +41,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a minute; the tables are printed, not written")
     parser.add_argument("--large", action="store_true", help="with a million keys")
     parser.add_argument("--cases", type=_names, default=[], help="by name, with commas: " + _all_names())
-    parser.add_argument("--databases", type=_names, default=list(databases.ENGINES), help="sqlite,postgres")
+    parser.add_argument("--databases", type=_names, default=list(ENGINES), help="sqlite,postgres")
     parser.add_argument("--rounds", type=int, help="rounds in-process: 100, quick 10; over HTTP a tenth")
     parser.add_argument("--no-http", action="store_true", help="in-process only")
     parser.add_argument("--skipped", type=json.loads, default={}, help=argparse.SUPPRESS)
@@ -73,9 +73,7 @@ def main() -> None:
             figures += _figures(engine, cases, rounds, options)
     lines = [*_about(rounds, skipped), *report.tables(figures)]
     print("\n".join(lines))
-    if not (
-        options.quick or options.cases or options.no_http or set(databases.ENGINES) - set(options.databases)
-    ):
+    if not (options.quick or options.cases or options.no_http or set(ENGINES) - set(options.databases)):
         report.write(PAGE, lines)
 
 
@@ -111,6 +109,7 @@ def _lacks(case: Case, options: argparse.Namespace) -> str:
 
 def _figures(engine: str, cases: list[Case], rounds: int, options: argparse.Namespace) -> Iterator[Figures]:
     """Yield the figures of an engine, with connections that last and without."""
+    cases = [case for case in cases if engine in case.engines]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="allowlist-benchmark-")))
         filled = {}

@@ -18,6 +18,7 @@ PEER = "127.0.0.1"
 """Where every request's connection comes from, in-process as over HTTP."""
 PEERS = [*SERVERS[:24], PEER]
 
+ENGINES = ("sqlite", "postgres")
 FEW, MANY, HUGE = 1_000, 100_000, 1_000_000
 
 Settings = Mapping[str, Any]
@@ -51,6 +52,7 @@ class Case:
     keys: int = FEW
     status: int = 200
     over_http: bool = True
+    engines: tuple[str, ...] = ENGINES
     asgi: bool = False
     """Whether uvicorn serves it, over HTTP only, instead of gunicorn."""
     quick: bool = True
@@ -184,6 +186,15 @@ CASES = (
     ),
     Case("bare-asgi", "bare DRF view, under ASGI", (), BROWSER, asgi=True, quick=False),
     _ours("ours-asgi", "allowlist, 25 domains, under ASGI", "listed", asgi=True, quick=False),
+    _ours(
+        "pool-asgi",
+        "allowlist, 25 domains, under ASGI with a connection pool",
+        "listed",
+        settings={"OPTIONS": {"pool": True}},
+        engines=("postgres",),
+        asgi=True,
+        quick=False,
+    ),
     _ours(
         "redis-asgi",
         "allowlist, Redis freshness, under ASGI",

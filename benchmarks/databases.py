@@ -9,8 +9,6 @@ from typing import Any
 
 Config = dict[str, Any]
 
-ENGINES = ("sqlite", "postgres")
-
 
 def config(engine: str, keys: int, folder: Path) -> Config:
     """Return how the database with so many keys is reached."""
