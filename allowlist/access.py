@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
-from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.db import connections, transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -135,7 +135,7 @@ def _note_use(row: Row, now: datetime) -> None:
     try:
         if _write_use(rows, row.alias, now):
             transaction.on_commit(partial(setattr, row, "used_at", now), using=row.alias)
-    except (DatabaseError, InterfaceError) as error:
+    except Exception as error:  # noqa: BLE001 - the request is decided, and served
         logger.warning("last_used_at of key %s has to wait: %s", row["id"], error)
 
 
@@ -159,6 +159,7 @@ def _write_use(rows: "QuerySet[APIKey]", alias: str, now: datetime) -> bool:
 @contextmanager
 def _sqlite_without_waiting(connection: Any) -> Iterator[None]:
     """Answer "database is locked" at once instead of after the connection's timeout."""
+    connection.ensure_connection()  # With Redis, nothing may have been asked of the database yet.
     raw = connection.connection
     (before,) = raw.execute("PRAGMA busy_timeout").fetchone()
     raw.execute("PRAGMA busy_timeout = 0")

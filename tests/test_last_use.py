@@ -236,6 +236,19 @@ READ_ONLY = {
 }
 
 
+@with_database
+def test_whatever_goes_wrong_with_it_the_request_is_served(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_arguments: Any) -> bool:
+        raise AttributeError("no such thing")
+
+    monkeypatch.setattr(access, "_write_use", broken)
+    key, token = make_key()
+    assert call("/widget/", token).status_code == 200
+    assert warnings(caplog) == [f"last_used_at of key {key.pk} has to wait: no such thing"]
+
+
 @with_commits
 @EACH_WAY
 def test_a_read_only_database_serves_and_warns(

@@ -139,6 +139,23 @@ class TestHotPath:
         other = Token.make(Kind.PUBLISHABLE, Environment.LIVE, token.locator)
         assert cost(other.text, answer=INVALID) == 0
 
+    def test_a_use_is_noted_over_a_connection_that_nothing_has_opened_yet(
+        self, redis: RedisServer, key: APIKey
+    ) -> None:
+        """As it is at each request where connections do not last."""
+        warm(key)
+        behind_our_back(key, last_used_at=None)
+        store, token = freshness.store(), Token.parse(key.token)
+        assert store
+        assert token
+        moment = store.current()
+        assert moment
+        kept: Any = store.get(token.locator, moment)
+        kept.row.used_at = None
+        connections[str(key._state.db)].close()
+        assert ask(key.token) == SERVED
+        assert row(key).last_used_at is not None
+
     def test_it_ends_at_its_expiry_without_anybody_telling(self, redis: RedisServer, key: APIKey) -> None:
         behind_our_back(key, expires_at=timezone.now() + timedelta(seconds=0.3))
         warm(key)
