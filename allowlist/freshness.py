@@ -262,7 +262,7 @@ class Announcement:
             client.delete(*keys)
         except (RedisError, OSError) as error:
             logger.error(
-                "Changes of %d keys could not be announced (%s): a process that still hears from Redis may "
+                "Changed keys (%d) could not be announced (%s): a process that still hears from Redis may "
                 "use what they were for up to %.0f s.",
                 len(self.names),
                 error,

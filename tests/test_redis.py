@@ -328,7 +328,7 @@ class TestAway:
         assert caplog.text.count("Redis is away (") == 1
         key.restrict_domains([BLOG])
         assert ask(key.token) == NOT_LISTED
-        assert "Changes of 1 keys could not be announced (" in caplog.text
+        assert "Changed keys (1) could not be announced (" in caplog.text
 
     def test_killed_and_started_again(
         self, mortal: RedisServer, key: APIKey, clock: Clock, caplog: pytest.LogCaptureFixture
