@@ -117,8 +117,12 @@ class TrackedModel(models.Model):
         self._loaded = {**self._loaded, **dict(held)}
 
     def _remember_once_committed(self, names: Collection[str], alias: str | None) -> None:
-        """Remember what ``save`` wrote when it is sure: after a rollback the next ``save`` writes it."""
+        """Remember what ``save`` wrote when it is sure: until then the next ``save`` writes it again.
+
+        That holds for the value it had before, too: in this transaction the row has another.
+        """
         written = {name: self.__dict__[name] for name in names}
+        self._loaded = {name: value for name, value in self._loaded.items() if name not in written}
 
         def remember() -> None:
             self._loaded = {**self._loaded, **written}

@@ -589,6 +589,14 @@ class TestEntrySave:
         entry.save()
         assert side.texts(key) == [side.new]
 
+    def test_takes_back_what_it_wrote_in_the_same_transaction(self, key: APIKey, side: Side) -> None:
+        entry = side.one(key)
+        with transaction.atomic():
+            for text in (side.new, side.listed):
+                entry.text = text
+                entry.save()
+                assert side.texts(key) == [text]
+
     def test_of_an_entry_removed_meanwhile_is_refused(self, key: APIKey, side: Side) -> None:
         entry = side.one(key)
         side.do(key, "restrict", [side.new])

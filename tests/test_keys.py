@@ -645,6 +645,16 @@ class TestSave:
         key.save()
         assert ask(token) == INVALID
 
+    def test_takes_back_what_it_wrote_in_the_same_transaction(self, creator: User) -> None:
+        key, token = make(creator)
+        with transaction.atomic():
+            key.expires_at = timezone.now() - timedelta(days=1)
+            key.save()
+            assert ask(token) == INVALID
+            key.expires_at = None
+            key.save()
+            assert ask(token) == SERVED
+
     @pytest.mark.django_db(transaction=True, databases="__all__")
     def test_after_a_commit_is_no_change_any_more(self, creator: User) -> None:
         key, _ = make(creator)
