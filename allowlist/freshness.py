@@ -29,7 +29,7 @@ from .conf import settings
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
-    from redis import Redis
+    from redis import ConnectionPool, Redis
 
 logger = logging.getLogger("allowlist")
 
@@ -126,11 +126,7 @@ class Line:
 
 def _subscribe(url: str) -> Any:
     """Return a new connection, on which Redis tells of every key that begins with PREFIX."""
-    from redis import ConnectionPool
-
-    pool = ConnectionPool.from_url(
-        url, protocol=3, socket_timeout=CONNECT_TIMEOUT, socket_connect_timeout=CONNECT_TIMEOUT
-    )
+    pool = _pool(url, protocol=3, socket_timeout=CONNECT_TIMEOUT, socket_connect_timeout=CONNECT_TIMEOUT)
     connection: Any = pool.connection_class(**pool.connection_kwargs)
     try:
         connection.connect()
@@ -140,6 +136,14 @@ def _subscribe(url: str) -> Any:
         connection.disconnect()
         raise
     return connection
+
+
+def _pool(url: str, **options: Any) -> "ConnectionPool":
+    """Return connections to make; ``options`` go before what ``url`` says of them in its query."""
+    from redis import ConnectionPool
+    from redis.connection import parse_url
+
+    return ConnectionPool(**{**parse_url(url), **options})  # type: ignore[no-untyped-call]
 
 
 def _name(key: bytes) -> str:
@@ -294,9 +298,10 @@ def _client(url: str) -> "Redis":
     from redis.retry import Retry
 
     # Once more after a lost connection, as Redis may have been restarted since; never after a time-out.
-    return Redis.from_url(
+    pool = _pool(
         url,
         socket_timeout=ANNOUNCE_TIMEOUT,
         socket_connect_timeout=ANNOUNCE_TIMEOUT,
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
+    return Redis.from_pool(pool)

@@ -423,6 +423,14 @@ class TestAway:
         settle(lambda: not store.current())
         assert "Redis is away (unexpected answer: ERR unknown command" in caplog.text
 
+    def test_an_address_that_asks_for_a_protocol_without_pushes_is_given_ours(
+        self, redis: RedisServer, key: APIKey, settings: Any
+    ) -> None:
+        settings.ALLOWLIST = {"FRESHNESS": f"{redis.url}?protocol=2"}
+        warm(key)
+        key.restrict_domains([BLOG])
+        assert ask(key.token) == NOT_LISTED
+
 
 @pytest.mark.needs("openssl")
 class TestEncrypted:
