@@ -105,6 +105,17 @@ def _freshness(value: Any) -> str | None:
         return "must be None, or a Redis's address, such as 'redis://127.0.0.1:6379/0'."
     if not (find_spec("redis") and find_spec("hiredis")):
         return "needs redis and hiredis: pip install 'django-allowlist[redis]'."
+    return _redis_options(value)
+
+
+def _redis_options(url: str) -> str | None:
+    """Return what is wrong with what stands after the ``?``: redis-py would say so with every change."""
+    from redis import ConnectionPool
+
+    try:
+        ConnectionPool.from_url(url).make_connection()  # It is not connected by that.
+    except Exception as error:  # noqa: BLE001 - whatever it raises, no connection can be made
+        return f"cannot be used: {error}"
     return None
 
 

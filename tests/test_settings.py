@@ -112,6 +112,11 @@ WRONG: list[tuple[str, Any, str]] = [
             True,
         )
     ],
+    (
+        "FRESHNESS",
+        "redis://127.0.0.1:6379/0?db=shop",
+        "cannot be used: Invalid value for 'db' in connection URL.",
+    ),
 ]
 RIGHT: list[tuple[str, Any]] = [
     ("MAX_DOMAINS", 1),
@@ -127,6 +132,7 @@ RIGHT: list[tuple[str, Any]] = [
     ("KEY_HEADER", "Widget-Key"),
     ("KEY_QUERY_PARAM", None),
     ("FRESHNESS", "rediss://user:password@redis.internal"),
+    ("FRESHNESS", "rediss://redis.internal/0?ssl_ca_certs=/etc/redis/ca.pem"),
     ("FRESHNESS", "unix:///run/redis.sock?db=1"),
 ]
 
@@ -136,6 +142,12 @@ def test_freshness_needs_its_packages(monkeypatch: pytest.MonkeyPatch, missing: 
     monkeypatch.setitem(sys.modules, missing, None)
     (sentence,) = errors({"FRESHNESS": "redis://127.0.0.1:6379/0"})
     assert sentence.endswith("needs redis and hiredis: pip install 'django-allowlist[redis]'.")
+
+
+def test_an_option_that_redis_does_not_know_is_told_before_a_change_would_fail_of_it() -> None:
+    (sentence,) = errors({"FRESHNESS": "redis://:secret@127.0.0.1:6379/0?timeuot=1"})
+    assert "timeuot" in sentence
+    assert "secret" not in sentence
 
 
 def told() -> list[str]:
