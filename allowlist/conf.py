@@ -119,8 +119,8 @@ def _redis_options(url: str) -> str | None:
     return None
 
 
-def _setting(default: Any, check: Check) -> Any:
-    return field(default=default, metadata={"check": check})
+def _setting(default: Any, check: Check, **options: Any) -> Any:
+    return field(default=default, metadata={"check": check}, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Settings:
     CLIENT_IP_HEADER: str = _setting("X-Forwarded-For", _header("X-Forwarded-For"))
     KEY_HEADER: str = _setting("X-API-Key", _header("X-API-Key"))
     KEY_QUERY_PARAM: str | None = _setting("key", _parameter)
-    FRESHNESS: str | None = _setting(None, _freshness)
+    FRESHNESS: str | None = _setting(None, _freshness, repr=False)  # It may hold a password.
 
     trusts_unix: bool = field(init=False)
     trusted_networks: tuple[Network, ...] = field(init=False)

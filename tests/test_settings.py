@@ -150,6 +150,10 @@ def test_an_option_that_redis_does_not_know_is_told_before_a_change_would_fail_o
     assert "secret" not in sentence
 
 
+def test_a_redis_s_password_is_in_no_report_that_prints_the_settings() -> None:
+    assert "secret" not in repr(Settings(FRESHNESS="redis://:secret@127.0.0.1:6379/0"))
+
+
 def told() -> list[str]:
     """Return what the system checks say of the settings in force."""
     return [each.msg for each in checks.run_checks() if each.id == "allowlist.E001"]
