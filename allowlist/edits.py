@@ -113,12 +113,17 @@ def _is_contention(error: OperationalError) -> bool:
 
 
 def for_each_list(do: Callable[[ListKind], None]) -> None:
-    """Call ``do`` for both lists; raise one ValidationError with what is wrong with either."""
+    """Call ``do`` for both lists; raise one ValidationError with what is wrong with either.
+
+    Where others are in the way, that is all there is to say: the transaction may be lost.
+    """
     errors = []
     for which in (DOMAINS, IPS):
         try:
             do(which)
         except ValidationError as error:
+            if getattr(error, "code", None) == "busy":
+                raise
             errors.append(error)
     if errors:
         raise errors[0] if len(errors) == 1 else ValidationError(errors)

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.db import transaction
 from django.test import override_settings
 
-from allowlist.edits import DOMAINS, IPS, MOST_AT_ONCE, MOST_ERRORS, ListKind
+from allowlist.edits import DOMAINS, IPS, MOST_AT_ONCE, MOST_ERRORS, ListKind, for_each_list
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
 from allowlist.policy.problems import EntryError, Problem
 from allowlist.validators import SENTENCES, clean_domain, clean_ip, explained, shown
@@ -399,6 +399,19 @@ class TestOneChange:
                 attempt()
             assert "deleted meanwhile" in told[0].sentence
         assert not side.model.objects.exists()
+
+
+def test_where_others_are_in_the_way_of_one_list_the_other_is_not_tried() -> None:
+    """The transaction may be lost, and of two errors nobody could tell that one says to try again."""
+    tried: list[ListKind] = []
+
+    def meet(which: ListKind) -> None:
+        tried.append(which)
+        raise ValidationError("Busy.", code="busy")
+
+    with refused("busy"):
+        for_each_list(meet)
+    assert tried == [DOMAINS]
 
 
 class TestLimits:
