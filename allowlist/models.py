@@ -476,6 +476,12 @@ def _announce_deletion(instance: APIKey, using: str, **kwargs: Any) -> None:
     announce(models.QuerySet(APIKey, using=using).filter(pk=instance.pk), using)
 
 
+@receiver(models.signals.pre_delete, sender=django_settings.AUTH_USER_MODEL)
+def _announce_loss_of_creator(instance: Any, using: str, **kwargs: Any) -> None:
+    """Announce the keys of a user who goes: the database takes the creator out of them."""
+    announce(models.QuerySet(APIKey, using=using).filter(creator_id=instance.pk), using)
+
+
 class EntryQuerySet(models.QuerySet[Any]):
     """Entries: bulk writes pass the same guard as single ones, or raise and name the method."""
 

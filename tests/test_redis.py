@@ -103,6 +103,17 @@ def warm(key: APIKey) -> None:
     assert cost(key.token) == 0
 
 
+def kept_row(key: APIKey) -> lookup.Row:
+    """Return what the process keeps of the key's row."""
+    store = freshness.store()
+    assert store
+    moment = store.current()
+    assert moment
+    found: Any = store.get(key.locator, moment)
+    assert isinstance(found.row, lookup.Row)
+    return found.row
+
+
 def behind_our_back(key: APIKey, **values: Any) -> None:
     """Write as other programs do: nothing is announced."""
     QuerySet(APIKey).filter(pk=key.pk).update(**values)
@@ -145,13 +156,7 @@ class TestHotPath:
         """As it is at each request where connections do not last."""
         warm(key)
         behind_our_back(key, last_used_at=None)
-        store, token = freshness.store(), Token.parse(key.token)
-        assert store
-        assert token
-        moment = store.current()
-        assert moment
-        kept: Any = store.get(token.locator, moment)
-        kept.row.used_at = None
+        kept_row(key).used_at = None
         connections[str(key._state.db)].close()
         assert ask(key.token) == SERVED
         assert row(key).last_used_at is not None
@@ -226,6 +231,14 @@ class TestChanges:
         key.delete()
         other.delete()
         assert not caplog.records
+
+    def test_a_key_whose_creator_is_deleted_has_none_at_once(
+        self, redis: RedisServer, key: APIKey, creator: User
+    ) -> None:
+        warm(key)
+        creator.delete()
+        assert cost(key.token) > 0
+        assert kept_row(key).to_key().creator is None
 
     def test_a_change_that_is_rolled_back_is_not_announced(self, redis: RedisServer, key: APIKey) -> None:
         warm(key)
