@@ -131,10 +131,13 @@ def _note_use(row: Row, now: datetime) -> None:
     if row.used_at is not None and row.used_at > now - USED_AGAIN:
         return
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USED_AGAIN)
-    rows = APIKey.objects.using(row.alias).filter(stale, pk=row["id"])
+    key = APIKey.objects.using(row.alias).filter(pk=row["id"])
     try:
-        if _write_use(rows, row.alias, now):
+        if _write_use(key.filter(stale), row.alias, now):
             transaction.on_commit(partial(setattr, row, "used_at", now), using=row.alias)
+        else:
+            # Others wrote it, or will: what is kept with Redis would not show it for seconds.
+            row.used_at = key.values_list("last_used_at", flat=True).first()
     except Exception as error:  # noqa: BLE001 - the request is decided, and served
         logger.warning("last_used_at of key %s has to wait: %s", row["id"], error)
 

@@ -184,6 +184,17 @@ class TestHotPath:
         assert cost(key.token) == 0
         assert APIKey.objects.get(pk=key.pk).last_used_at == used
 
+    def test_a_use_that_another_process_noted_is_looked_up_once(
+        self, redis: RedisServer, key: APIKey
+    ) -> None:
+        warm(key)
+        kept = kept_row(key)
+        assert kept.used_at
+        kept.used_at -= timedelta(minutes=2)
+        assert cost(key.token) > 0
+        assert [cost(key.token), cost(key.token)] == [0, 0]
+        assert kept.used_at == row(key).last_used_at
+
     def test_an_unknown_token_is_asked_for_each_time_and_never_kept(self, redis: RedisServer) -> None:
         assert [cost(UNKNOWN, answer=INVALID) for _ in range(3)] == [1, 1, 1]
 
