@@ -133,30 +133,31 @@ def _note_use(row: Row, now: datetime) -> None:
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USED_AGAIN)
     key = APIKey.objects.using(row.alias).filter(pk=row["id"])
     try:
-        if _write_use(key.filter(stale), row.alias, now):
-            transaction.on_commit(partial(setattr, row, "used_at", now), using=row.alias)
-        else:
+        if not _write_use(key.filter(stale), row, now):
             # Others wrote it, or will: what is kept with Redis would not show it for seconds.
             row.used_at = key.values_list("last_used_at", flat=True).first()
     except Exception as error:  # noqa: BLE001 - the request is decided, and served
         logger.warning("last_used_at of key %s has to wait: %s", row["id"], error)
 
 
-def _write_use(rows: "QuerySet[APIKey]", alias: str, now: datetime) -> bool:
+def _write_use(rows: "QuerySet[APIKey]", row: Row, now: datetime) -> bool:
     """Write in a savepoint, so that a failure leaves the request's own transaction usable.
 
     Returns False where the row is locked, or others wrote it meanwhile.
     """
-    connection = connections[alias]
+    connection = connections[row.alias]
     is_sqlite = connection.vendor == "sqlite"
     skip = connection.features.has_select_for_update_skip_locked
     unlocked = rows.select_for_update(skip_locked=skip, nowait=not skip)
     with (
         _sqlite_without_waiting(connection) if is_sqlite else nullcontext(),
-        transaction.atomic(using=alias),
+        transaction.atomic(using=row.alias),
     ):
         is_ours = is_sqlite or unlocked.values_list("pk", flat=True).first() is not None
-        return is_ours and bool(rows.update(last_used_at=now))
+        if not is_ours or not rows.update(last_used_at=now):
+            return False
+        transaction.on_commit(partial(setattr, row, "used_at", now), using=row.alias)
+        return True
 
 
 @contextmanager

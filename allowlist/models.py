@@ -206,7 +206,9 @@ class APIKeyQuerySet(models.QuerySet["APIKey"]):
                 raise _by_method(name)
         rows = super().update(**kwargs)
         if kwargs.keys() - {"last_used_at"}:
-            announce(None, self.db)
+            # Without autocommit, nothing may wait for a commit but in an atomic block.
+            with transaction.atomic(using=self.db, savepoint=False):
+                announce(None, self.db)
         return rows
 
     def bulk_create(self, *args: Any, **kwargs: Any) -> "list[APIKey]":
@@ -327,8 +329,8 @@ class APIKey(TrackedModel):
         self._check(fields)
         with writing(alias):
             super().save(update_fields=fields, using=alias, **kwargs)
-        announce(models.QuerySet(type(self), using=alias).filter(pk=self.pk), alias)
-        self._remember_once_committed(fields, alias)
+            announce(models.QuerySet(type(self), using=alias).filter(pk=self.pk), alias)
+            self._remember_once_committed(fields, alias)
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         """Delete the key and its lists; it is locked before, so that no entry is added meanwhile."""

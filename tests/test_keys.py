@@ -665,6 +665,24 @@ class TestSave:
         key.save()
         assert row(key).condition == "by_source"
 
+    @pytest.mark.django_db(transaction=True, databases="__all__")
+    @pytest.mark.parametrize("freshness", [None, "unix:///nowhere.sock"])
+    def test_without_autocommit_waits_for_the_commit_as_other_writes_do(
+        self, creator: User, settings: Any, freshness: str | None
+    ) -> None:
+        settings.ALLOWLIST = {"FRESHNESS": freshness}
+        key, _ = make(creator)
+        transaction.set_autocommit(False)
+        try:
+            key.name = "Renamed"
+            key.save()
+            APIKey.objects.update(condition="any")
+            transaction.commit()
+        finally:
+            transaction.rollback()
+            transaction.set_autocommit(True)
+        assert (row(key).name, row(key).condition) == ("Renamed", "any")
+
     def test_on_a_row_deleted_meanwhile_raises(self, creator: User) -> None:
         from django.db import DatabaseError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.urls import path
 from django.utils import timezone
@@ -312,3 +312,17 @@ def test_a_use_that_is_rolled_back_is_written_with_the_next() -> None:
     assert last_use(key) is NEVER
     assert call("/widget/", token).status_code == 200
     assert last_use(key) is not NEVER
+
+
+@with_commits
+def test_without_autocommit_it_waits_for_the_commit(caplog: pytest.LogCaptureFixture) -> None:
+    key, token = make_key()
+    transaction.set_autocommit(False)
+    try:
+        assert call("/widget/", token).status_code == 200
+        transaction.commit()
+    finally:
+        transaction.rollback()
+        transaction.set_autocommit(True)
+    assert last_use(key) is not NEVER
+    assert warnings(caplog) == []
