@@ -107,7 +107,7 @@ def _decide(request: HttpRequest, in_path: str | None) -> Access:
         decision, row = REFUSALS[Reason.UNDECIDED], None
     access = Access(decision, source, row, in_path)
     if row is not None and access.served:
-        _note_use(row, now)
+        _note_use_once_a_minute(row, now)
     return access
 
 
@@ -126,10 +126,23 @@ def _decision(source: Source, presented: Presented | None, now: datetime) -> tup
     return decide(found.policy, source), found.row
 
 
-def _note_use(row: Row, now: datetime) -> None:
-    """Write ``last_used_at`` if that was not done for a minute; wait for no lock, never fail."""
+def _note_use_once_a_minute(row: Row, now: datetime) -> None:
+    """Write ``last_used_at`` if that was not done for a minute.
+
+    Under ATOMIC_REQUESTS only once the request's transaction is committed: the row would be locked for
+    as long as the view takes, and whoever holds the key could keep its creator from revoking it.
+    """
     if row.used_at is not None and row.used_at > now - USED_AGAIN:
         return
+    connection = connections[row.alias]
+    if connection.in_atomic_block and connection.settings_dict["ATOMIC_REQUESTS"]:
+        transaction.on_commit(partial(_note_use, row, now), using=row.alias)
+    else:
+        _note_use(row, now)
+
+
+def _note_use(row: Row, now: datetime) -> None:
+    """Write ``last_used_at`` if others did not for a minute; wait for no lock, never fail."""
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USED_AGAIN)
     key = APIKey.objects.using(row.alias).filter(pk=row["id"])
     try:

@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,20 @@ class Reading(APIView):
         return Response({"keys": APIKey.objects.count()})
 
 
-urlpatterns = [path("widget/", Reading.as_view())]
+class Waiting(Reading):
+    """Holds its transaction open while somebody else changes keys."""
+
+    def get(self, request: Request) -> Response:
+        """Answer."""
+        another = connections.create_connection("default")
+        limit = "lock_timeout = 200" if another.vendor == "postgresql" else "innodb_lock_wait_timeout = 1"
+        with closing(another), another.cursor() as cursor:
+            cursor.execute(f"SET {limit}")
+            cursor.execute("UPDATE allowlist_apikey SET name = 'Changed'")
+        return super().get(request)
+
+
+urlpatterns = [path("widget/", Reading.as_view()), path("waiting/", Waiting.as_view())]
 NEVER = None
 
 
@@ -64,7 +78,7 @@ def writes_of(token: str) -> list[str]:
     return statements.writes
 
 
-@with_database
+@with_commits
 def test_a_served_request_moves_it() -> None:
     key, token = make_key()
     assert last_use(key) is NEVER
@@ -75,7 +89,7 @@ def test_a_served_request_moves_it() -> None:
     assert before - timedelta(seconds=1) <= used <= timezone.now()
 
 
-@with_database
+@with_commits
 @pytest.mark.parametrize(("seconds_ago", "moves"), [(0, False), (55, False), (60, True), (3600, True)])
 def test_it_moves_once_a_minute_at_most(seconds_ago: int, moves: bool) -> None:
     key, token = make_key()
@@ -101,7 +115,7 @@ def test_two_requests_that_read_the_same_row_write_it_once() -> None:
     assert abs(used - now) < timedelta(seconds=1)
 
 
-@with_database
+@with_commits
 def test_it_writes_that_column_alone() -> None:
     _, token = make_key()
     (statement,) = writes_of(token)
@@ -150,7 +164,7 @@ def test_a_revoked_or_expired_key_s_last_use_stays() -> None:
         assert last_use(key) is NEVER
 
 
-@with_database
+@with_commits
 def test_what_is_served_to_be_reported_counts() -> None:
     key, token = make_key(allowed_domains=[SHOP], enforcement="report")
     assert call("/widget/", token, {"Origin": EVIL}).status_code == 200
@@ -226,6 +240,17 @@ def test_a_locked_row_is_not_waited_for_where_locks_cannot_be_skipped(
     assert len(warnings(caplog)) == 1
 
 
+@with_commits
+@EACH_WAY
+@pytest.mark.only_on("postgres", "mariadb")
+def test_a_view_that_takes_long_locks_nobody_out_of_its_key(atomic_requests: bool) -> None:
+    """Else a slow request with a stolen key would keep it from being revoked."""
+    key, token = make_key()
+    assert call("/waiting/", token).status_code == 200
+    assert last_use(key) is not NEVER
+    assert APIKey.objects.get(pk=key.pk).name == "Changed"
+
+
 READ_ONLY = {
     "sqlite": ("PRAGMA query_only = 1", "PRAGMA query_only = 0"),
     "postgresql": (
@@ -236,7 +261,7 @@ READ_ONLY = {
 }
 
 
-@with_database
+@with_commits
 def test_whatever_goes_wrong_with_it_the_request_is_served(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -320,9 +345,8 @@ def test_without_autocommit_it_waits_for_the_commit(caplog: pytest.LogCaptureFix
     transaction.set_autocommit(False)
     try:
         assert call("/widget/", token).status_code == 200
-        transaction.commit()
     finally:
-        transaction.rollback()
+        transaction.commit()
         transaction.set_autocommit(True)
     assert last_use(key) is not NEVER
     assert warnings(caplog) == []
