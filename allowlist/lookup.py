@@ -45,6 +45,14 @@ class UnstableKeyError(Exception):
     """A key that changed between each two of many reads: nothing can be said of it."""
 
 
+class Hidden(list[Any]):
+    """A row's values. Reports of an error print what every function on the way held: nothing of these."""
+
+    def __repr__(self) -> str:
+        """Return the class's name alone."""
+        return "<Hidden>"
+
+
 @dataclass(frozen=True, slots=True)
 class Lists:
     """A key's two lists, compiled, as they were at ``revision``."""
@@ -61,7 +69,7 @@ class Row:
 
     __slots__ = ("alias", "digest", "expires_at", "read", "revoked_at", "used_at", "values")
 
-    def __init__(self, alias: str, read: tuple[Any, ...]) -> None:
+    def __init__(self, alias: str, read: Hidden) -> None:
         self.alias = alias
         self.read = read
         """As the database gave it: while it gives the same, all that was worked out of it holds."""
@@ -174,17 +182,17 @@ def _read_row(alias: str, locator: str, known: Row | None) -> Row | None:
     sql, _converters = _statement(alias)
     with connections[alias].cursor() as cursor:
         cursor.execute(sql, (locator,))
-        read = cursor.fetchone()
-    if read is None:
+        read = Hidden(cursor.fetchone() or ())
+    if not read:
         return None
     return known if known is not None and known.read == read else Row(alias, read)
 
 
-def _converted(alias: str, read: tuple[Any, ...]) -> tuple[Any, ...]:
+def _converted(alias: str, read: Hidden) -> tuple[Any, ...]:
     """Return the row's values as the model has them."""
     _sql, converters = _statement(alias)
     connection = connections[alias]
-    values = list(read)
+    values = Hidden(read)
     for position, expression, functions in converters:
         for function in functions:
             values[position] = function(values[position], expression, connection)

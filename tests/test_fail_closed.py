@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from allowlist import lookup
 from allowlist.authentication import APIKeyAuthentication
 from allowlist.models import APIKey
 from allowlist.permissions import IsAllowlisted, IsAllowlistedQuietly
@@ -221,17 +222,24 @@ def test_any_error_refuses(settings: Any, error: Exception, caplog: pytest.LogCa
 @with_database
 @pytest.mark.parametrize("header", ["X-API-Key", "Authorization"])
 @pytest.mark.parametrize("kind", ["publishable", "secret"])
-@pytest.mark.parametrize("at", ["db_for_write", "answers_to"])
+@pytest.mark.parametrize("at", ["db_for_write", "answers_to", "_converted"])
 def test_a_report_of_the_error_shows_neither_token_nor_digest(
-    settings: Any, header: str, kind: str, at: str, caplog: pytest.LogCaptureFixture
+    settings: Any,
+    header: str,
+    kind: str,
+    at: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Such reports print what every function on the way held, and what the request said."""
     key, token = make_key(kind=kind)
     if at == "db_for_write":
         Lost.error = ValueError("x")
         settings.DATABASE_ROUTERS = [f"{__name__}.Lost"]
-    else:
+    elif at == "answers_to":
         set_raw(key, "digest", "\xe9" * 64)
+    else:
+        monkeypatch.setattr(lookup, "_ENDS", ())
     prefix = "Api-Key " if header == "Authorization" else ""
     answer = call("/alone/", headers={header: prefix + token})
     assert reason(answer) == "undecided"
