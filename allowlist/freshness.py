@@ -282,12 +282,16 @@ def announce(keys: "QuerySet[Any] | None", alias: str) -> None:
     names = [EVERYTHING] if keys is None else list(keys.values_list("locator", flat=True))
     if not names:
         return
-    waiting = (entry[1] for entry in connections[alias].run_on_commit)
+    connection = connections[alias]
+    waiting = (entry[1] for entry in connection.run_on_commit)
     announcement = next((each for each in waiting if isinstance(each, Announcement)), None)
     if announcement is not None:
         announcement.names.update(names)
-    else:
-        transaction.on_commit(Announcement(url, names), using=alias)
+        return
+    transaction.on_commit(Announcement(url, names), using=alias)
+    if connection.in_atomic_block:
+        # Before the project's own, of which one may take long, or fail and end what is left.
+        connection.run_on_commit.insert(0, connection.run_on_commit.pop())
 
 
 @cache

@@ -257,6 +257,22 @@ class TestChanges:
             key.restrict_domains([BLOG])
         assert cost(key.token) == 0
 
+    def test_what_else_waits_for_the_commit_and_fails_keeps_none_from_being_announced(
+        self, redis: RedisServer, key: APIKey
+    ) -> None:
+        def fail() -> None:
+            raise ZeroDivisionError
+
+        @transaction.atomic
+        def change() -> None:
+            transaction.on_commit(fail)
+            key.restrict_domains([BLOG])
+
+        warm(key)
+        with pytest.raises(ZeroDivisionError):
+            change()
+        assert ask(key.token) == NOT_LISTED
+
     def test_changes_of_one_transaction_are_announced_together(self, redis: RedisServer, key: APIKey) -> None:
         other, _token = APIKey.objects.create_key(name="Other", creator=None, allowed_domains=[SHOP])
         used_now(other)
