@@ -283,13 +283,13 @@ def announce(keys: "QuerySet[Any] | None", alias: str) -> None:
     if not names:
         return
     connection = connections[alias]
-    waiting = (entry[1] for entry in connection.run_on_commit)
-    announcement = next((each for each in waiting if isinstance(each, Announcement)), None)
-    if announcement is not None:
-        announcement.names.update(names)
+    waiting = next((hook[1] for hook in connection.run_on_commit if isinstance(hook[1], Announcement)), None)
+    if waiting is not None:
+        waiting.names.update(names)
         return
-    transaction.on_commit(Announcement(url, names), using=alias)
-    if connection.in_atomic_block:
+    # Without autocommit, nothing may wait for a commit but in an atomic block.
+    with transaction.atomic(using=alias, savepoint=False):
+        transaction.on_commit(Announcement(url, names), using=alias)
         # Before the project's own, of which one may take long, or fail and end what is left.
         connection.run_on_commit.insert(0, connection.run_on_commit.pop())
 

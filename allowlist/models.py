@@ -206,9 +206,7 @@ class APIKeyQuerySet(models.QuerySet["APIKey"]):
                 raise _by_method(name)
         rows = super().update(**kwargs)
         if kwargs.keys() - {"last_used_at"}:
-            # Without autocommit, nothing may wait for a commit but in an atomic block.
-            with transaction.atomic(using=self.db, savepoint=False):
-                announce(None, self.db)
+            announce(None, self.db)
         return rows
 
     def bulk_create(self, *args: Any, **kwargs: Any) -> "list[APIKey]":
