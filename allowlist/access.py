@@ -55,15 +55,22 @@ class Access:
         by_list = reason is not None and reason.rule in (Rule.DOMAIN, Rule.IP)
         return by_list and row is not None and row["enforcement"] == REPORT
 
+    def _whence(self) -> str:
+        """Return what the request comes from; its address where that refused it."""
+        reason, page = self.decision.reason, f"origin {self.source.page}"
+        is_by_address = reason is not None and reason.rule is Rule.IP
+        return f"{page}, address {self.source.read_address()}" if is_by_address else page
+
     def tell(self, sender: type, request: HttpRequest) -> None:
         """Tell the log and the signal's receivers of a refusal, once."""
         if self._told or self.decision.allowed:
             return
         self._told = True
-        reason, page = self.decision.reason, self.source.page
-        verb = "Reported" if self.reported else "Refused"
-        key_id = None if self._row is None else self._row["id"]
-        logger.info("%s key %s: %s (origin %s).", verb, key_id, reason, page)
+        reason = self.decision.reason
+        if logger.isEnabledFor(logging.INFO):
+            verb = "Reported" if self.reported else "Refused"
+            key_id = None if self._row is None else self._row["id"]
+            logger.info("%s key %s: %s (%s).", verb, key_id, reason, self._whence())
         if not request_refused.has_listeners(sender):
             return
         answers = request_refused.send_robust(

@@ -213,7 +213,8 @@ class Store(Generic[Value]):
             self._forget(EVERYTHING)
             if self._is_away:
                 self._is_away = False
-                logger.info("Redis is back: keys are kept in the process again.")
+                # As loud as the word that it is away: who saw that looks for this.
+                logger.warning("Redis is back: keys are kept in the process again.")
             return Moment(self._epoch, now)
 
     def _hang_up(self, line: Line, error: Exception) -> None:

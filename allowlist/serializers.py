@@ -1,6 +1,6 @@
 """The management API's representations. What may be written is decided by the models."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -24,6 +24,31 @@ else:
 
 MISSPELT = 0.75
 """How alike a name and a field's must be for it to be meant; others are ignored, as DRF does."""
+
+
+def misspelt(data: Any, names: Collection[str]) -> dict[str, list[str]]:
+    """Return a sentence for each name in ``data`` that is nearly one of ``names``.
+
+    Were it ignored, as DRF does, a key would be open without the list that was meant, or end at once
+    without the overlap.
+    """
+    given = data if isinstance(data, Mapping) else ()
+    unknown = [name for name in given if name not in names and len(name) < 40]
+    return {
+        name: [_("There is no such field. Did you mean “%(near)s”?") % {"near": near[0]}]
+        for name in unknown[: len(names)]  # People misspell no more, and comparing takes time.
+        if (near := get_close_matches(name, names, n=1, cutoff=MISSPELT))
+    }
+
+
+class Spelt(serializers.Serializer[Any]):
+    """A serializer that refuses a field's name misspelt."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return what was sent."""
+        if errors := misspelt(data, self.fields):
+            raise serializers.ValidationError(errors)
+        return super().to_internal_value(data)
 
 
 class ChoiceField(serializers.ChoiceField):
@@ -63,6 +88,8 @@ class EntryField(Field):
             return data
         if not isinstance(data, dict) or not isinstance(data.get(column), str):
             self.fail("type", column=column)
+        if errors := misspelt(data, ("id", "name", column)):
+            raise serializers.ValidationError([sentence for each in errors.values() for sentence in each])
         if "name" not in data:
             return str(data[column])
         name = serializers.CharField(max_length=100, allow_blank=True).run_validation(data["name"])
@@ -92,7 +119,7 @@ class EntryListField(serializers.ListField):
         return list(rows.all())
 
 
-class APIKeySerializer(serializers.ModelSerializer[APIKey]):
+class APIKeySerializer(Spelt, serializers.ModelSerializer[APIKey]):
     """A key with its lists. The token is there for publishable keys alone."""
 
     allowed_domains = EntryListField(DOMAINS)
@@ -135,19 +162,6 @@ class APIKeySerializer(serializers.ModelSerializer[APIKey]):
             if value is not None or self.fields[name].allow_null
         }
 
-    def to_internal_value(self, data: Any) -> Any:
-        """Refuse a field's name misspelt: without the list that was meant, a new key would be open."""
-        given = data if isinstance(data, Mapping) else ()
-        names = [name for name in given if name not in self.fields and len(name) < 40]
-        errors = {
-            name: [_("There is no such field. Did you mean “%(near)s”?") % {"near": near[0]}]
-            for name in names[: len(self.fields)]  # People misspell no more, and comparing takes time.
-            if (near := get_close_matches(name, self.fields, n=1, cutoff=MISSPELT))
-        }
-        if errors:
-            raise serializers.ValidationError(errors)
-        return super().to_internal_value(data)
-
     def to_representation(self, instance: APIKey) -> dict[str, Any]:
         """Return the key; a secret key's token only in the answer that made it."""
         shown: dict[str, Any] = super().to_representation(instance)
@@ -188,7 +202,7 @@ class APIKeySerializer(serializers.ModelSerializer[APIKey]):
         return instance
 
 
-class _EntrySerializer(serializers.ModelSerializer[Any]):
+class _EntrySerializer(Spelt, serializers.ModelSerializer[Any]):
     """One entry by itself. The model checks the text, under the key's lock."""
 
     which_model: type[Any]
@@ -222,7 +236,7 @@ class AllowedIPSerializer(_EntrySerializer):
         extra_kwargs = {"ip": {"max_length": None}}
 
 
-class OverlapSerializer(serializers.Serializer[Any]):
+class OverlapSerializer(Spelt):
     """How long the old token goes on working after a rotation: seconds, or ``[days] hh:mm:ss``."""
 
     overlap = serializers.DurationField(required=False)

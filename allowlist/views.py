@@ -13,7 +13,7 @@ from rest_framework.exceptions import APIException, NotFound, ParseError
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import ValidationError
+from rest_framework.serializers import Serializer, ValidationError
 
 from .authentication import APIKeyAuthentication
 from .edits import DOMAINS, IPS, ListKind
@@ -97,6 +97,15 @@ class APIKeyViewSet(mixins.ListModelMixin, CreatorOnlyViewSet):
 
     serializer_class = APIKeySerializer
 
+    def get_serializer_class(self) -> type[Any]:
+        """Return what is read where a key is rotated or revoked, for the browsable API's forms."""
+        read = {"rotate": OverlapSerializer, "revoke": Serializer}
+        return read.get(self.action) or super().get_serializer_class()
+
+    def get_shown(self, key: APIKey) -> APIKeySerializer:
+        """Return what a key is answered with."""
+        return APIKeySerializer(key, context=self.get_serializer_context())
+
     def get_queryset(self) -> QuerySet[APIKey]:
         """Return the keys of the user."""
         return self.get_keys()
@@ -133,17 +142,17 @@ class APIKeyViewSet(mixins.ListModelMixin, CreatorOnlyViewSet):
         key = self.get_key()
         asked = OverlapSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        serializer: Any = self.get_serializer(key)
+        shown = self.get_shown(key)
         with self.locked(key):
-            serializer.issued_token = key.rotate(**asked.validated_data)
-        return Response(serializer.data)
+            shown.issued_token = key.rotate(**asked.validated_data)
+        return Response(shown.data)
 
     def revoke(self, request: Request, pk: int) -> Response:
         """End a key for good."""
         key = self.get_key()
         with self.locked(key):
             key.revoke()
-        return Response(self.get_serializer(key).data)
+        return Response(self.get_shown(key).data)
 
 
 class EntryViewSet(CreatorOnlyViewSet):

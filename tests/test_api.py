@@ -1155,6 +1155,36 @@ def test_the_browsable_page_of_every_route_renders(
     assert "Django REST framework" in response.content.decode()
 
 
+def test_a_misspelt_overlap_ends_no_token(api: Api, key: APIKey) -> None:
+    for body in ({"ovrlap": 3600}, {"overlap": 3600, "ovrlap": 3}):
+        sentence = "There is no such field. Did you mean “overlap”?"
+        assert api.refused("POST", f"keys/{key.pk}/rotate/", body) == {"ovrlap": [sentence]}
+
+
+def test_a_misspelt_field_of_an_entry_is_refused(api: Api, key: APIKey) -> None:
+    sentence = "There is no such field. Did you mean “domain”?"
+    path = f"keys/{key.pk}/domains/"
+    assert api.refused("POST", path, {"domain": "a.test", "domian": "b.test"}) == {"domian": [sentence]}
+    entry = f"{path}{key.allowed_domains.all()[0].pk}/"
+    assert api.refused("PATCH", entry, {"domian": "b.test"}) == {"domian": [sentence]}
+    for method, where, body in (
+        ("POST", path, ["a.test", {"domain": "b.test", "nmae": "B"}]),
+        ("PATCH", f"keys/{key.pk}/", {"allowed_domains": ["a.test", {"domain": "b.test", "nmae": "B"}]}),
+    ):
+        refused = api.refused(method, where, body)
+        assert refused == {"allowed_domains": {"1": ["There is no such field. Did you mean “name”?"]}}
+
+
+@pytest.mark.filterwarnings(URLIZE)
+@pytest.mark.parametrize(("step", "fields"), [("rotate", {"overlap"}), ("revoke", set())])
+def test_the_browsable_page_of_a_step_asks_for_what_the_step_takes(
+    api: Api, key: APIKey, step: str, fields: set[str]
+) -> None:
+    page = api("GET", f"keys/{key.pk}/{step}/", HTTP_ACCEPT="text/html").content.decode()
+    shown = set(re.findall(r'<(?:input|select)[^>]* name="([a-z]\w*)"', page))
+    assert shown - {"csrfmiddlewaretoken"} == fields
+
+
 @pytest.mark.filterwarnings(URLIZE)
 def test_what_the_browsable_page_fills_in_can_be_sent_as_it_is(api: Api) -> None:
     page = api("GET", "keys/", HTTP_ACCEPT="text/html").content.decode()

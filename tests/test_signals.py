@@ -142,14 +142,19 @@ SAID: list[tuple[str, dict[str, Any], dict[str, str], str]] = [
     ("origin_hidden", {"allowed_domains": [SHOP]}, {"Sec-Fetch-Site": "cross-site"}, "hidden"),
     ("origin_missing", {"allowed_domains": [SHOP]}, {}, "absent"),
     ("origin_not_listed", {"allowed_domains": [SHOP]}, {"Referer": EVIL + "/?secret=1"}, EVIL),
-    ("ip_not_listed", {"allowed_ips": [SERVER]}, {"Origin": SHOP}, SHOP),
-    ("ip_not_listed", {"allowed_ips": [SERVER]}, {}, "absent"),
-    ("browser_not_allowed", {"allowed_ips": [SERVER], "condition": "by_source"}, {"Origin": SHOP}, SHOP),
+    ("ip_not_listed", {"allowed_ips": [SERVER]}, {"Origin": SHOP}, f"{SHOP}, address {ELSEWHERE}"),
+    ("ip_not_listed", {"allowed_ips": [SERVER]}, {}, f"absent, address {ELSEWHERE}"),
+    (
+        "browser_not_allowed",
+        {"allowed_ips": [SERVER], "condition": "by_source"},
+        {"Origin": SHOP},
+        f"{SHOP}, address {ELSEWHERE}",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("reason", "fields", "headers", "origin"), SAID)
-def test_the_log_line_says_key_reason_and_origin(
+def test_the_log_line_says_key_reason_and_where_from(
     caplog: pytest.LogCaptureFixture,
     reason: str,
     fields: dict[str, Any],
