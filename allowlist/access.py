@@ -142,7 +142,9 @@ def _note_use_once_a_minute(row: Row, now: datetime) -> None:
     if row.used_at is not None and row.used_at > now - USED_AGAIN:
         return
     connection = connections[row.alias]
-    if connection.in_atomic_block and connection.settings_dict["ATOMIC_REQUESTS"]:
+    is_requests_own = connection.settings_dict["ATOMIC_REQUESTS"] and connection.in_atomic_block
+    # Within a savepoint at once: so it is in a TestCase, whose transaction is never committed.
+    if is_requests_own and not connection.savepoint_ids:
         transaction.on_commit(partial(_note_use, row, now), using=row.alias)
     else:
         _note_use(row, now)

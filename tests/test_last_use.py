@@ -53,7 +53,10 @@ class Waiting(Reading):
         return super().get(request)
 
 
-urlpatterns = [path("widget/", Reading.as_view()), path("waiting/", Waiting.as_view())]
+urlpatterns = [
+    path("widget/", Reading.as_view()),
+    path("waiting/", Waiting.as_view()),
+]
 NEVER = None
 
 
@@ -78,7 +81,7 @@ def writes_of(token: str) -> list[str]:
     return statements.writes
 
 
-@with_commits
+@with_database
 def test_a_served_request_moves_it() -> None:
     key, token = make_key()
     assert last_use(key) is NEVER
@@ -89,7 +92,7 @@ def test_a_served_request_moves_it() -> None:
     assert before - timedelta(seconds=1) <= used <= timezone.now()
 
 
-@with_commits
+@with_database
 @pytest.mark.parametrize(("seconds_ago", "moves"), [(0, False), (55, False), (60, True), (3600, True)])
 def test_it_moves_once_a_minute_at_most(seconds_ago: int, moves: bool) -> None:
     key, token = make_key()
@@ -115,7 +118,7 @@ def test_two_requests_that_read_the_same_row_write_it_once() -> None:
     assert abs(used - now) < timedelta(seconds=1)
 
 
-@with_commits
+@with_database
 def test_it_writes_that_column_alone() -> None:
     _, token = make_key()
     (statement,) = writes_of(token)
@@ -164,7 +167,7 @@ def test_a_revoked_or_expired_key_s_last_use_stays() -> None:
         assert last_use(key) is NEVER
 
 
-@with_commits
+@with_database
 def test_what_is_served_to_be_reported_counts() -> None:
     key, token = make_key(allowed_domains=[SHOP], enforcement="report")
     assert call("/widget/", token, {"Origin": EVIL}).status_code == 200
@@ -261,7 +264,7 @@ READ_ONLY = {
 }
 
 
-@with_commits
+@with_database
 def test_whatever_goes_wrong_with_it_the_request_is_served(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
