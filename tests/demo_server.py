@@ -1,6 +1,7 @@
 """The example's ``manage.py demo`` as a process of its own, with a database of its own."""
 
 import os
+import random
 import re
 import socket
 import sqlite3
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +50,18 @@ class Demo:
 
 
 def free_port() -> int:
-    """Return a port that nothing serves on."""
+    """Return a port that nothing serves on.
+
+    Not one that the system chooses: before it is served on, the system may give it to a connection of
+    another test, or to the very one that asks whether the server is up, which then talks to itself.
+    """
+    ports = (random.randrange(20_000, 30_000) for _attempt in count())
+    return next(port for port in ports if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def environment(database: Path) -> dict[str, str]:
