@@ -674,9 +674,9 @@ class TestSave:
         key, _ = make(creator)
         transaction.set_autocommit(False)
         try:
+            APIKey.objects.update(condition="any")
             key.name = "Renamed"
             key.save()
-            APIKey.objects.update(condition="any")
             transaction.commit()
         finally:
             transaction.rollback()
