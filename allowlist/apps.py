@@ -8,7 +8,6 @@ class AllowlistConfig(AppConfig):
     """Registers the system checks and, where django-cors-headers is installed, its adapter."""
 
     name = "allowlist"
-    label = "allowlist"
     verbose_name = gettext_lazy("API key allowlist")
     default_auto_field = "django.db.models.BigAutoField"
 
@@ -17,6 +16,6 @@ class AllowlistConfig(AppConfig):
         from . import checks  # noqa: F401
 
         if apps.is_installed("corsheaders"):
-            from . import cors
+            from .contrib import corsheaders
 
-            cors.connect()
+            corsheaders.connect()

@@ -6,7 +6,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
-from .access import access_of
+from .enforcement.access import access_of
 from .models import APIKey
 from .permissions import CHALLENGE
 

@@ -15,8 +15,8 @@ from rest_framework.exceptions import APIException, ErrorDetail
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from .access import Access, access_of
 from .conf import settings
+from .enforcement.access import Access, access_of
 from .policy.decision import Reason, Rule
 
 if TYPE_CHECKING:  # It imports DEFAULT_PERMISSION_CLASSES, which may name this module.

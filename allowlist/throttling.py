@@ -8,8 +8,8 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import SimpleRateThrottle
 
-from .access import access_of
-from .client_ip import client_address
+from .enforcement.access import access_of
+from .enforcement.client_ip import client_address
 
 if TYPE_CHECKING:  # A project's DEFAULT_THROTTLE_CLASSES may name ours, which views read when imported.
     from rest_framework.views import APIView

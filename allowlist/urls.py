@@ -4,7 +4,7 @@ from typing import Any
 
 from django.urls import path
 
-from .views import APIKeyViewSet, DomainViewSet, IPViewSet
+from .api.views import APIKeyViewSet, DomainViewSet, IPViewSet
 
 app_name = "allowlist"
 

@@ -23,7 +23,8 @@ settings.configure(ALLOWLIST={"TRUSTED_PROXIES": ["10.0.0.0/8", "2001:db8:ffff::
 atheris.enabled_hooks.add("str")
 atheris.enabled_hooks.add("RegEx")
 with atheris.instrument_imports(include=["allowlist"]):
-    from allowlist.client_ip import client_address
+    from allowlist.enforcement.client_ip import client_address
+    from allowlist.enforcement.credentials import read_key
     from allowlist.policy.decision import Condition, Policy, Source, decide
     from allowlist.policy.entries import DomainEntry, DomainForm, DomainList, display, parse_domain
     from allowlist.policy.guards import read_domain, read_ip
@@ -31,7 +32,6 @@ with atheris.instrument_imports(include=["allowlist"]):
     from allowlist.policy.origins import Origin, parse_origin, read_page
     from allowlist.policy.problems import EntryError
     from allowlist.policy.tokens import Token, looks_secret
-    from allowlist.sources import read_key
 from tests.policy.oracle import LISTED, covers  # noqa: E402
 
 POLICY = Policy(DomainList(LISTED), None, Condition.ALL, "deny")

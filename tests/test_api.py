@@ -21,11 +21,11 @@ from rest_framework.pagination import PageNumberPagination
 from rest_framework.permissions import AllowAny, IsAdminUser
 from rest_framework.views import APIView
 
+from allowlist.api.views import APIKeyViewSet
 from allowlist.authentication import APIKeyAuthentication
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
 from allowlist.permissions import IsAllowlisted
 from allowlist.policy.tokens import Token
-from allowlist.views import APIKeyViewSet
 from tests.conftest import MakeUser, User
 from tests.testapp.views import HeaderAuthentication, ProjectKeyViewSet
 

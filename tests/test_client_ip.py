@@ -11,7 +11,7 @@ import pytest
 from django.http import HttpRequest, HttpResponseBase
 from django.test import RequestFactory
 
-from allowlist import client_ip
+from allowlist.enforcement import client_ip
 from tests.calls import ELSEWHERE, EVIL, SERVER, SHOP, call, make_key, reason, seconds
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -329,7 +329,7 @@ def test_ipware_reads_what_is_no_plain_address(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_ipware_is_needed() -> None:
-    code = "import sys; sys.modules['ipware'] = None; import allowlist.client_ip"
+    code = "import sys; sys.modules['ipware'] = None; import allowlist.enforcement.client_ip"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "import of ipware halted" in run.stderr
 

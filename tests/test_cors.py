@@ -22,7 +22,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from allowlist import cors
+from allowlist.contrib import corsheaders as cors
 from allowlist.permissions import IsAllowlisted, IsAllowlistedQuietly
 from tests.calls import EVIL, SHOP, Statements, call, make_key, reason
 
@@ -371,7 +371,7 @@ def test_under_asgi_preflight_refusal_and_answer_are_the_same() -> None:
 
 def test_connecting_twice_asks_once() -> None:
     def receivers() -> int:
-        return sum(each[0][0] == "allowlist.cors" for each in check_request_enabled.receivers)
+        return sum(each[0][0] == "allowlist.contrib.corsheaders" for each in check_request_enabled.receivers)
 
     assert receivers() == 1
     cors.connect()

@@ -13,8 +13,8 @@ from django.core.management import call_command
 from django.db import transaction
 from django.test import override_settings
 
-from allowlist.edits import DOMAINS, IPS, MOST_AT_ONCE, MOST_ERRORS, ListKind, for_each_list
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
+from allowlist.models.edits import DOMAINS, IPS, MOST_AT_ONCE, MOST_ERRORS, ListKind, for_each_list
 from allowlist.policy.problems import EntryError, Problem
 from allowlist.validators import SENTENCES, clean_domain, clean_ip, explained, shown
 from tests.conftest import User

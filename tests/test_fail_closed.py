@@ -15,8 +15,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from allowlist import lookup
 from allowlist.authentication import APIKeyAuthentication
+from allowlist.enforcement import lookup
 from allowlist.models import APIKey
 from allowlist.permissions import IsAllowlisted, IsAllowlistedQuietly
 from tests.calls import (

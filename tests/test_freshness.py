@@ -13,12 +13,12 @@ from django.db.models import QuerySet
 from django.test import RequestFactory, override_settings
 from django.utils import timezone
 
-from allowlist import lookup
-from allowlist.access import access_of
-from allowlist.bounded import Bounded
-from allowlist.edits import DOMAINS, IPS
-from allowlist.lookup import UnstableKeyError, find
+from allowlist.enforcement import lookup
+from allowlist.enforcement.access import access_of
+from allowlist.enforcement.bounded import Bounded
+from allowlist.enforcement.lookup import UnstableKeyError, find
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
+from allowlist.models.edits import DOMAINS, IPS
 from allowlist.policy.decision import Decision
 from allowlist.policy.tokens import Environment, Kind, Token
 from tests.conftest import User

@@ -17,7 +17,8 @@ from django.template import Context, Template
 from django.test import override_settings
 from django.utils import timezone
 
-from allowlist.models import WRITTEN_BY, AllowedDomain, AllowedIP, APIKey
+from allowlist.models import AllowedDomain, AllowedIP, APIKey
+from allowlist.models.keys import WRITTEN_BY
 from allowlist.policy.tokens import Environment, Kind, Token
 from tests.conftest import MakeUser, User
 from tests.probes import (
@@ -321,7 +322,7 @@ class TestExpiry:
         assert ask(token) == SERVED
 
     def test_the_views_key_has_the_same_instants_as_the_models(self, creator: User) -> None:
-        from allowlist.lookup import find
+        from allowlist.enforcement.lookup import find
 
         key, token = make(creator, expires_at=timezone.now() + timedelta(minutes=1))
         parsed = Token.parse(token)

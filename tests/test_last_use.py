@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from allowlist import access, lookup
+from allowlist.enforcement import access, lookup
 from allowlist.models import APIKey
 from allowlist.permissions import IsAllowlisted
 from allowlist.policy.tokens import Token

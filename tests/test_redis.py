@@ -15,9 +15,11 @@ from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from allowlist import freshness, lookup
-from allowlist.freshness import LEASE, MAX_AGE, MAX_NAMES, RETRY_AFTER, Moment, Store
-from allowlist.models import APIKey
+from allowlist.enforcement import lookup
+from allowlist.enforcement import redis_store as freshness
+from allowlist.enforcement.redis_store import RETRY_AFTER, Moment, Store
+from allowlist.models import APIKey, announcements
+from allowlist.models.announcements import LEASE, MAX_AGE, MAX_NAMES
 from allowlist.policy.tokens import Environment, Kind, Token
 from tests.calls import UNKNOWN, routed_to_other
 from tests.clock import Clock
@@ -221,12 +223,12 @@ class TestChanges:
     ) -> None:
         """A message of a megabyte would arrive in parts, the last after the writer has gone on."""
         warm(key)
-        freshness.Announcement(redis.url, [str(number) for number in range(MAX_NAMES + 1)])()
+        announcements.Announcement(redis.url, [str(number) for number in range(MAX_NAMES + 1)])()
         assert cost(key.token) == 1
 
     def test_as_many_names_as_may_be_leave_other_keys_alone(self, redis: RedisServer, key: APIKey) -> None:
         warm(key)
-        freshness.Announcement(redis.url, [str(number) for number in range(MAX_NAMES)])()
+        announcements.Announcement(redis.url, [str(number) for number in range(MAX_NAMES)])()
         assert cost(key.token) == 0
 
     def test_a_change_of_another_key_makes_nobody_ask(self, redis: RedisServer, key: APIKey) -> None:
@@ -428,13 +430,13 @@ class TestAway:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        assert freshness.ANNOUNCE_TIMEOUT > LEASE
-        monkeypatch.setattr(freshness, "ANNOUNCE_TIMEOUT", 0.2)
-        freshness._client.cache_clear()
+        assert announcements.ANNOUNCE_TIMEOUT > LEASE
+        monkeypatch.setattr(announcements, "ANNOUNCE_TIMEOUT", 0.2)
+        announcements._client.cache_clear()
         mortal.pause()
         key.restrict_domains([BLOG])
         assert "could not be announced (Timeout" in caplog.text
-        freshness._client.cache_clear()
+        announcements._client.cache_clear()
 
     def test_after_a_silence_everything_kept_is_forgotten(
         self, redis: RedisServer, key: APIKey, clock: Clock
@@ -495,7 +497,7 @@ class TestEncrypted:
         behind_our_back(key, revoked_at=timezone.now())
         # TLS encrypts 16 KB at a time, less than this.
         others = [f"{number:032}" for number in range(MAX_NAMES - 1)]
-        freshness.Announcement(secure.url, [*others, key.locator])()
+        announcements.Announcement(secure.url, [*others, key.locator])()
         assert ask(key.token) == INVALID
 
     def test_it_stays_in_use_while_redis_lives(self, secure: RedisServer, key: APIKey, clock: Clock) -> None:

@@ -8,8 +8,8 @@ import pytest
 from django.db import models
 from django.test import override_settings
 
-from allowlist.edits import DOMAINS
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
+from allowlist.models.edits import DOMAINS
 from tests.conftest import MakeUser, User
 from tests.probes import BLOG, INVALID, NOT_LISTED, SERVED, SERVER, SHOP, ask, refused, statements, used_now
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from django.contrib.auth.models import Permission, User
 from django.db import transaction
 
-from allowlist.models import ENFORCE, APIKey
+from allowlist.models import APIKey
+from allowlist.models.keys import ENFORCE
 from allowlist.policy.decision import Condition
 from allowlist.policy.tokens import Kind
 

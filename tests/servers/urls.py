@@ -3,7 +3,7 @@
 from django.http import HttpRequest, JsonResponse
 from django.urls import include, path
 
-from allowlist.client_ip import client_address
+from allowlist.enforcement.client_ip import client_address
 from allowlist.throttling import APIKeyRateThrottle
 from tests.testapp.views import PairedView
 

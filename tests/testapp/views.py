@@ -9,9 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from allowlist.api.views import APIKeyViewSet
 from allowlist.authentication import APIKeyAuthentication
 from allowlist.permissions import IsAllowlisted, IsAllowlistedQuietly
-from allowlist.views import APIKeyViewSet
 
 
 class OpenView(APIView):

@@ -9,9 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from allowlist.api.views import CreatorOnlyViewSet
 from allowlist.authentication import APIKeyAuthentication
 from allowlist.models import APIKey
-from allowlist.views import CreatorOnlyViewSet
 
 from .models import Project, ProjectQuerySet
 from .permissions import IsAllowedDomain

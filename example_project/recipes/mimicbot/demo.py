@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from django.contrib.auth.models import User
 from rest_framework.authtoken.models import Token
 
-from allowlist.models import ENFORCE, APIKey
+from allowlist.models import APIKey
+from allowlist.models.keys import ENFORCE
 from example_project.configurator.demo import SITES, Addresses
 from example_project.recipes.base import Embed
 

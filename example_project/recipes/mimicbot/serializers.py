@@ -8,8 +8,8 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import transaction
 from rest_framework import serializers
 
+from allowlist.api.serializers import errors_of
 from allowlist.models import APIKey
-from allowlist.serializers import errors_of
 
 from .models import Bot
 

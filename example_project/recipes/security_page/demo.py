@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from django.contrib.auth.models import User
 
-from allowlist.models import ENFORCE, APIKey
+from allowlist.models import APIKey
+from allowlist.models.keys import ENFORCE
 from allowlist.policy.decision import Condition
 from example_project.configurator.demo import SITES, Addresses
 from example_project.recipes.base import Embed

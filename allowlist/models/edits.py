@@ -18,17 +18,17 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .conf import settings
-from .freshness import announce
-from .policy.decision import Mode
-from .policy.entries import parse_domain
-from .policy.networks import parse_ip
-from .policy.problems import EntryError
-from .policy.tokens import Kind
-from .validators import clean_domain, clean_ip, shown
+from ..conf import settings
+from ..policy.decision import Mode
+from ..policy.entries import parse_domain
+from ..policy.networks import parse_ip
+from ..policy.problems import EntryError
+from ..policy.tokens import Kind
+from ..validators import clean_domain, clean_ip, shown
+from .announcements import announce
 
 if TYPE_CHECKING:
-    from .models import APIKey, Entry
+    from .keys import APIKey, Entry
 
 MOST_AT_ONCE = 10_000
 """How many entries one write takes, whatever the limits: more would keep the server busy for seconds."""

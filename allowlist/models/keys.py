@@ -15,7 +15,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .conf import settings
+from ..conf import settings
+from ..policy.decision import Condition, Mode
+from ..policy.entries import display
+from ..policy.tokens import LOCATOR_LENGTH, Environment, Kind, Token
+from .announcements import announce
 from .edits import (
     DOMAINS,
     IPS,
@@ -30,10 +34,6 @@ from .edits import (
     pairs,
     writing,
 )
-from .freshness import announce
-from .policy.decision import Condition, Mode
-from .policy.entries import display
-from .policy.tokens import LOCATOR_LENGTH, Environment, Kind, Token
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser

@@ -11,10 +11,11 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.settings import api_settings
 
-from .edits import DOMAINS, IPS, MOST_AT_ONCE, EntryInput, ListKind, for_each_list
-from .models import AllowedDomain, AllowedIP, APIKey, Entry
-from .policy.tokens import Kind
-from .validators import shown
+from ..models import AllowedDomain, AllowedIP, APIKey
+from ..models.edits import DOMAINS, IPS, MOST_AT_ONCE, EntryInput, ListKind, for_each_list
+from ..models.keys import Entry
+from ..policy.tokens import Kind
+from ..validators import shown
 
 if TYPE_CHECKING:
     Field = serializers.Field[Any, Any, Any, Any]

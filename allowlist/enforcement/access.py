@@ -14,12 +14,14 @@ from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.request import Request
 
+from ..models import APIKey
+from ..models.keys import REPORT
+from ..policy.decision import REFUSALS, Decision, Reason, Rule, Source, decide
+from ..policy.tokens import Token, looks_secret
+from ..signals import request_refused
+from .credentials import Presented, read_key
 from .lookup import Found, Row, find
-from .models import REPORT, APIKey
-from .policy.decision import REFUSALS, Decision, Reason, Rule, Source, decide
-from .policy.tokens import Token, looks_secret
-from .signals import request_refused
-from .sources import Presented, read_key, read_source
+from .sources import read_source
 
 logger = logging.getLogger("allowlist")
 

@@ -1,15 +1,12 @@
-"""From a request to what it presents: where it comes from, and its key's text."""
+"""The key's text, from the places of a request that may carry it."""
 
 import re
 from dataclasses import dataclass, field
 
 from django.http import HttpRequest
 
-from .client_ip import client_address
-from .conf import settings
-from .policy.decision import Source
-from .policy.origins import read_page
-from .policy.tokens import Token
+from ..conf import settings
+from ..policy.tokens import Token
 
 _AUTHORIZATION = re.compile(r"(?:api-key|bearer)[ \t]+(\S+)[ \t]*", re.IGNORECASE)
 
@@ -20,13 +17,6 @@ class Presented:
 
     text: str = field(repr=False)  # Error reports print what a failing function held.
     in_url: bool
-
-
-def read_source(request: HttpRequest) -> Source:
-    """Return where ``request`` comes from. The address is worked out only when asked for."""
-    meta = request.META
-    page = read_page(meta.get("HTTP_ORIGIN"), meta.get("HTTP_REFERER"), meta.get("HTTP_SEC_FETCH_SITE"))
-    return Source(page, lambda: client_address(request))
 
 
 def read_key(request: HttpRequest, in_path: str | None = None) -> Presented | None:

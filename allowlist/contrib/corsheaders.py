@@ -15,12 +15,12 @@ from django.urls import Resolver404, resolve
 from django.utils.translation import get_language_from_path, override
 from rest_framework.permissions import NOT
 
-from .permissions import IsAllowlisted, IsAllowlistedQuietly
+from ..permissions import IsAllowlisted, IsAllowlistedQuietly
 
 
 def connect() -> None:
     """Have django-cors-headers ask ``is_guarded``."""
-    check_request_enabled.connect(is_guarded, dispatch_uid="allowlist.cors")
+    check_request_enabled.connect(is_guarded, dispatch_uid="allowlist.contrib.corsheaders")
 
 
 def is_guarded(sender: Any, request: HttpRequest, **kwargs: Any) -> bool:

@@ -18,14 +18,14 @@ from uuid import UUID
 from django.db import connections, router
 from django.db.models import Q, Value
 
+from ..conf import Settings, settings
+from ..models import APIKey
+from ..policy.decision import Condition, Mode, Policy
+from ..policy.entries import DomainList
+from ..policy.networks import IPList
+from ..policy.tokens import Token
 from .bounded import Bounded
-from .conf import Settings, settings
-from .freshness import Store, store
-from .models import APIKey
-from .policy.decision import Condition, Mode, Policy
-from .policy.entries import DomainList
-from .policy.networks import IPList
-from .policy.tokens import Token
+from .redis_store import Store, store
 
 logger = logging.getLogger("allowlist")
 

@@ -10,11 +10,12 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .edits import DOMAINS, IPS, Edit, EntryInput, ListKind
-from .models import APIKey, Entry
-from .policy.decision import Mode
-from .policy.problems import split_pasted
-from .validators import shown
+from ..models import APIKey
+from ..models.edits import DOMAINS, IPS, Edit, EntryInput, ListKind
+from ..models.keys import Entry
+from ..policy.decision import Mode
+from ..policy.problems import split_pasted
+from ..validators import shown
 
 if TYPE_CHECKING:
     from django.forms.models import BaseInlineFormSet

@@ -22,7 +22,14 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .admin_forms import (
+from ..conf import settings
+from ..models import AllowedDomain, AllowedIP, APIKey
+from ..models.edits import DOMAINS, IPS, ListKind, for_each_list, writing
+from ..models.keys import Entry
+from ..policy.decision import Mode
+from ..policy.entries import display
+from ..policy.tokens import Kind
+from .forms import (
     CHOICES,
     CHOSEN,
     FIXED,
@@ -33,12 +40,6 @@ from .admin_forms import (
     write_fields,
     write_list,
 )
-from .conf import settings
-from .edits import DOMAINS, IPS, ListKind, for_each_list, writing
-from .models import AllowedDomain, AllowedIP, APIKey, Entry
-from .policy.decision import Mode
-from .policy.entries import display
-from .policy.tokens import Kind
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser

@@ -11,8 +11,8 @@ from ipaddress import IPv4Address
 from django.http import HttpRequest
 from ipware import get_client_ip
 
-from .conf import Settings, settings
-from .policy.networks import Address, parse_address
+from ..conf import Settings, settings
+from ..policy.networks import Address, parse_address
 
 _WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([^\]]*)\](?::[0-9]{1,5})?", re.ASCII)
 

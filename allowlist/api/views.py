@@ -15,9 +15,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer, ValidationError
 
-from .authentication import APIKeyAuthentication
-from .edits import DOMAINS, IPS, ListKind
-from .models import APIKey, Entry
+from ..authentication import APIKeyAuthentication
+from ..models import APIKey
+from ..models.edits import DOMAINS, IPS, ListKind
+from ..models.keys import Entry
 from .serializers import (
     AllowedDomainSerializer,
     AllowedIPSerializer,

@@ -1,0 +1,5 @@
+"""The Django admin."""
+
+from .keys import APIKeyAdmin
+
+__all__ = ["APIKeyAdmin"]

@@ -1,0 +1,1 @@
+"""One request, from what it presents to its response."""

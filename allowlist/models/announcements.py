@@ -1,0 +1,101 @@
+"""Tell every process that a key changed, by the Redis that ``FRESHNESS`` names."""
+
+import logging
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections, transaction
+
+from ..conf import settings
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from redis import ConnectionPool, Redis
+
+logger = logging.getLogger("allowlist")
+
+LEASE = 2.0
+"""Seconds that what is kept is used after the last sign of life from Redis."""
+MAX_AGE = 10.0
+"""Seconds that what was read is used at most."""
+ANNOUNCE_TIMEOUT = LEASE + 0.5
+"""Seconds that a writer waits for Redis: when it gives up, nobody whom Redis left too uses what is kept."""
+MAX_NAMES = 1000
+"""How many changed keys are named; of more, all are forgotten. Redis writes a client 64 KB at a time, and
+what is longer may arrive after the writer has gone on."""
+
+PREFIX = "allowlist:"
+EVERYTHING = "*"
+
+
+def redis_pool(url: str, **options: Any) -> "ConnectionPool":
+    """Return connections to make; ``options`` go before what ``url`` says of them in its query."""
+    from redis import ConnectionPool
+    from redis.connection import parse_url
+
+    return ConnectionPool(**{**parse_url(url), **options})  # type: ignore[no-untyped-call]
+
+
+class Announcement:
+    """The names of the keys that a transaction changes; called once it is committed."""
+
+    def __init__(self, url: str, names: list[str]) -> None:
+        self.url = url
+        self.names = set(names)
+
+    def __call__(self) -> None:
+        """Tell Redis, which tells every process; log where that is impossible."""
+        from redis import RedisError
+
+        names = sorted(self.names) if len(self.names) <= MAX_NAMES else [EVERYTHING]
+        keys = [PREFIX + name for name in names]
+        try:
+            client = _client(self.url)
+            client.mset(dict.fromkeys(keys, ""))
+            # Its answer comes after the first command's pushes are on their way; and nothing stays behind.
+            client.delete(*keys)
+        except (RedisError, OSError) as error:
+            logger.error(
+                "Changed keys (%d) could not be announced (%s): a process that still hears from Redis may "
+                "use what they were for up to %.0f s.",
+                len(self.names),
+                error,
+                MAX_AGE,
+            )
+
+
+def announce(keys: "QuerySet[Any] | None", alias: str) -> None:
+    """Tell every process that these keys change (all, where None), once the transaction is committed."""
+    url = settings().FRESHNESS
+    if url is None:
+        return
+    names = [EVERYTHING] if keys is None else list(keys.values_list("locator", flat=True))
+    if not names:
+        return
+    connection = connections[alias]
+    waiting = next((hook[1] for hook in connection.run_on_commit if isinstance(hook[1], Announcement)), None)
+    if waiting is not None:
+        waiting.names.update(names)
+        return
+    # Without autocommit, nothing may wait for a commit but in an atomic block.
+    with transaction.atomic(using=alias, savepoint=False):
+        transaction.on_commit(Announcement(url, names), using=alias)
+        # Before the project's own, of which one may take long, or fail and end what is left.
+        connection.run_on_commit.insert(0, connection.run_on_commit.pop())
+
+
+@cache
+def _client(url: str) -> "Redis":
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.exceptions import ConnectionError as RedisConnectionError
+    from redis.retry import Retry
+
+    # Once more after a lost connection, as Redis may have been restarted since; never after a time-out.
+    pool = redis_pool(
+        url,
+        socket_timeout=ANNOUNCE_TIMEOUT,
+        socket_connect_timeout=ANNOUNCE_TIMEOUT,
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+    )
+    return Redis.from_pool(pool)
