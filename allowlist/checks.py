@@ -10,14 +10,15 @@ from django.core.checks import CheckMessage, register
 from django.middleware.common import CommonMiddleware
 from django.utils.module_loading import import_string
 
-from .conf import errors, settings
+from .conf import errors, import_errors, settings
 
 
 @register()
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
     """Return an error for each thing that is wrong with ``ALLOWLIST``."""
     given = getattr(django_settings, "ALLOWLIST", {})
-    return [checks.Error(sentence, id="allowlist.E001") for sentence in errors(given)]
+    sentences = list(errors(given)) or list(import_errors(given))
+    return [checks.Error(sentence, id="allowlist.E001") for sentence in sentences]
 
 
 @register()

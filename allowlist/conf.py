@@ -4,26 +4,31 @@
 """
 
 import difflib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.util import find_spec
 from ipaddress import ip_network
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+from django.db.models import Q
+from django.utils.module_loading import import_string
 
 from .policy.decision import Condition, Mode
 from .policy.entries import DomainForm
 from .policy.networks import IPForm, Network, unmapped_network
+from .policy.tokens import Environment
 
 Check = Callable[[Any], str | None]
 """Returns what is wrong with a value, as the end of a sentence, or None."""
 
 UNIX = "unix"
+_DOTTED_PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 _REDIS = ("redis://", "rediss://", "unix://")
 
 
@@ -33,7 +38,7 @@ def _limit(value: Any) -> str | None:
     return "must be a whole number above 0, or None for no limit."
 
 
-def _choices(allowed: type[Mode | Condition | DomainForm | IPForm]) -> Check:
+def _choices(allowed: type[Mode | Condition | DomainForm | IPForm | Environment]) -> Check:
     names = tuple(str(choice) for choice in allowed)
 
     def check(value: Any) -> str | None:
@@ -119,6 +124,26 @@ def _redis_options(url: str) -> str | None:
     return None
 
 
+def _dotted_path(value: Any) -> str | None:
+    """Judge the spelling alone: settings may name a module that imports ours, so it is imported later."""
+    if value is None or (isinstance(value, str) and _DOTTED_PATH.fullmatch(value)):
+        return None
+    return "must be None or the dotted path of a callable, such as 'shop.keys.keys_of'."
+
+
+def _imported(name: str, path: str | None) -> Callable[[Any], Any] | None:
+    """Return the callable at ``path``; raise ImproperlyConfigured if there isn't one."""
+    if path is None:
+        return None
+    try:
+        found = import_string(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(f"ALLOWLIST[{name!r}] cannot be imported: {error}") from error
+    if not callable(found):
+        raise ImproperlyConfigured(f"ALLOWLIST[{name!r}] names {path!r}, which isn't callable.")
+    return cast("Callable[[Any], Any]", found)
+
+
 def _setting(default: Any, check: Check, **options: Any) -> Any:
     return field(default=default, metadata={"check": check}, **options)
 
@@ -143,6 +168,10 @@ class Settings:
     KEY_QUERY_PARAM: str | None = _setting("key", _parameter)
     FRESHNESS: str | None = _setting(None, _freshness, repr=False)  # It may hold a password.
 
+    ENVIRONMENTS: tuple[str, ...] = _setting(("live", "test"), _choices(Environment))
+    MAY_HAVE_KEYS: str | None = _setting(None, _dotted_path)
+    KEYS_OF: str | None = _setting(None, _dotted_path)
+
     trusts_unix: bool = field(init=False)
     trusted_networks: tuple[Network, ...] = field(init=False)
     key_meta: str = field(init=False)
@@ -158,6 +187,22 @@ class Settings:
             ("client_ip_meta", _meta_name(self.CLIENT_IP_HEADER)),
         ):
             object.__setattr__(self, name, value)
+
+    @property
+    def may_have_keys(self) -> Callable[[Any], bool] | None:
+        """Return the callable that says whether a user may have keys, None if every user may.
+
+        Raises ImproperlyConfigured if MAY_HAVE_KEYS names none.
+        """
+        return _imported("MAY_HAVE_KEYS", self.MAY_HAVE_KEYS)
+
+    @property
+    def keys_of(self) -> Callable[[Any], Q | None] | None:
+        """Return the callable that says which keys are a user's, None if it is those they created.
+
+        Raises ImproperlyConfigured if KEYS_OF names none.
+        """
+        return _imported("KEYS_OF", self.KEYS_OF)
 
 
 def _meta_name(header: str) -> str:
@@ -194,6 +239,15 @@ def errors(given: Any) -> Iterator[str]:
             yield f"ALLOWLIST[{name!r}] {problem}"
             del sound[name]
     yield from _impossible_recipes(sound)
+
+
+def import_errors(given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each callable that a well-spelled ``ALLOWLIST`` names and that isn't there."""
+    for name in ("MAY_HAVE_KEYS", "KEYS_OF"):
+        try:
+            _imported(name, given.get(name))
+        except ImproperlyConfigured as error:
+            yield str(error)
 
 
 def _impossible_recipes(given: Mapping[str, Any]) -> Iterator[str]:

@@ -162,7 +162,7 @@ def test_cookies_on_views_open_to_every_page_are_told(settings: Any, credentials
 def test_without_cors_headers_there_is_nothing_to_tell_of_it_and_nothing_to_connect(settings: Any) -> None:
     settings.CORS_ALLOW_HEADERS, settings.CORS_ALLOW_CREDENTIALS = [], True
     settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if "corsheaders" not in each]
-    check_request_enabled.disconnect(dispatch_uid="allowlist.cors")
+    check_request_enabled.disconnect(dispatch_uid="allowlist.contrib.corsheaders")
     settings.INSTALLED_APPS = [each for each in settings.INSTALLED_APPS if each != "corsheaders"]
     assert checks.check_cors() == []
     assert not check_request_enabled.receivers

@@ -44,6 +44,9 @@ DEFAULTS: dict[str, Any] = {
     "KEY_HEADER": "X-API-Key",
     "KEY_QUERY_PARAM": "key",
     "FRESHNESS": None,
+    "ENVIRONMENTS": ("live", "test"),
+    "MAY_HAVE_KEYS": None,
+    "KEYS_OF": None,
 }
 ONE_NUMBER = "must be a whole number above 0, or None for no limit."
 NO_NETWORK = 'is no network, address or "unix"'
@@ -117,6 +120,19 @@ WRONG: list[tuple[str, Any, str]] = [
         "redis://127.0.0.1:6379/0?db=shop",
         "cannot be used: Invalid value for 'db' in connection URL.",
     ),
+    ("ENVIRONMENTS", "live", "must be a tuple with at least one of 'live', 'test'."),
+    ("ENVIRONMENTS", (), "must be a tuple with at least one of 'live', 'test'."),
+    ("ENVIRONMENTS", ("prod",), "holds 'prod'; it may hold 'live', 'test'."),
+    *[
+        (name, value, "must be None or the dotted path of a callable, such as 'shop.keys.keys_of'.")
+        for name in ("MAY_HAVE_KEYS", "KEYS_OF")
+        for value in ("", "keys_of", "shop.keys.", ".keys_of", "shop/keys.py", "shop.keys:keys_of", print, 1)
+    ],
+]
+UNIMPORTABLE = [
+    ("shop.keys.keys_of", "cannot be imported: No module named 'shop'"),
+    ("django.nothing", 'cannot be imported: Module "django" does not define a "nothing" attribute/class'),
+    ("django.VERSION", "names 'django.VERSION', which isn't callable."),
 ]
 RIGHT: list[tuple[str, Any]] = [
     ("MAX_DOMAINS", 1),
@@ -134,6 +150,9 @@ RIGHT: list[tuple[str, Any]] = [
     ("FRESHNESS", "rediss://user:password@redis.internal"),
     ("FRESHNESS", "rediss://redis.internal/0?ssl_ca_certs=/etc/redis/ca.pem"),
     ("FRESHNESS", "unix:///run/redis.sock?db=1"),
+    ("ENVIRONMENTS", ["live"]),
+    ("MAY_HAVE_KEYS", "builtins.bool"),
+    ("KEYS_OF", "builtins.print"),
 ]
 
 
@@ -194,6 +213,24 @@ class TestChecks:
         with override_settings(ALLOWLIST={name: value}):
             assert not told()
             assert getattr(settings(), name) == (tuple(value) if isinstance(value, list) else value)
+
+    @pytest.mark.parametrize(
+        ("name", "attribute"), [("MAY_HAVE_KEYS", "may_have_keys"), ("KEYS_OF", "keys_of")]
+    )
+    @pytest.mark.parametrize(("path", "sentence"), UNIMPORTABLE)
+    def test_a_callable_that_is_not_there_is_an_error_once_it_is_needed(
+        self, name: str, attribute: str, path: str, sentence: str
+    ) -> None:
+        with override_settings(ALLOWLIST={name: path}):
+            (error,) = told()
+            assert error.startswith(f"ALLOWLIST[{name!r}] {sentence}")
+            with pytest.raises(ImproperlyConfigured, match=name):
+                getattr(settings(), attribute)
+
+    def test_a_callable_is_imported_when_it_is_needed(self) -> None:
+        assert (settings().may_have_keys, settings().keys_of) == (None, None)
+        with override_settings(ALLOWLIST={"MAY_HAVE_KEYS": "builtins.bool", "KEYS_OF": "builtins.print"}):
+            assert (settings().may_have_keys, settings().keys_of) == (bool, print)
 
     @pytest.mark.parametrize(
         ("name", "offer"),
