@@ -1,8 +1,7 @@
-"""The policy's parsers under the settings in force, speaking ValidationError."""
+"""The rules for entries under the settings in force, for forms: each error is a sentence for people."""
 
 from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .conf import settings
@@ -11,96 +10,154 @@ from .policy.decision import Mode
 from .policy.problems import EntryError, Problem
 
 SHOWN = 80
-"""Longest part of a refused text that is repeated to its author, in characters."""
+"""Longest part of an invalid text that an error repeats, in characters."""
 
 SENTENCES: dict[Problem, Promise] = {
-    Problem.EMPTY: gettext_lazy("An entry cannot be empty."),
-    Problem.TOO_LONG: gettext_lazy("“%(entry)s” is too long to be an entry."),
-    Problem.NOT_TEXT: gettext_lazy("%(entry)s is no text. Write the entry as text."),
-    Problem.SEVERAL: gettext_lazy("“%(entry)s” looks like several entries. Add them one by one."),
-    Problem.SPACES: gettext_lazy("“%(entry)s” has a space in it. Write one entry without spaces."),
-    Problem.CONTROL: gettext_lazy("“%(entry)s” has characters that cannot be written. Type it anew."),
+    Problem.EMPTY: gettext_lazy("An entry can't be empty. Enter a domain or an IP address."),
+    Problem.TOO_LONG: gettext_lazy("“%(entry)s” is too long. Enter one domain or one IP address."),
+    Problem.NOT_TEXT: gettext_lazy("%(entry)s isn't a string. Write the entry as a string."),
+    Problem.SEVERAL: gettext_lazy("“%(entry)s” looks like several entries. Add them one at a time."),
+    Problem.SPACES: gettext_lazy("“%(entry)s” contains a space. Enter one entry without spaces."),
+    Problem.CONTROL: gettext_lazy(
+        "“%(entry)s” contains invisible characters. Type it instead of pasting it."
+    ),
     Problem.NULL: gettext_lazy(
-        "“null” is what sandboxed and local pages send, whoever made them, so it cannot be listed."
+        "“null” can't be listed, because every sandboxed or local page sends it. Serve the page from a "
+        "website, and list the website."
     ),
     Problem.EVERYTHING: gettext_lazy(
-        "“%(entry)s” would match every site. To allow all domains, switch the domain list off."
+        "“%(entry)s” would match every website. To allow every website, select “Allow all domains”."
     ),
-    Problem.SCHEME: gettext_lazy(
-        "“%(entry)s” is no web site: an origin starts with https:// or http://, a host with neither."
-    ),
-    Problem.NO_HOST: gettext_lazy("“%(entry)s” names no host."),
-    Problem.USERINFO: gettext_lazy("“%(entry)s” has a user name in it. List the site alone."),
+    Problem.SCHEME: gettext_lazy("“%(entry)s” isn't a website. Enter https://example.com or example.com."),
+    Problem.NO_HOST: gettext_lazy("“%(entry)s” has no host. Enter a domain such as example.com."),
+    Problem.USERINFO: gettext_lazy("“%(entry)s” contains a user name. Enter the website alone."),
     Problem.PATH: gettext_lazy(
-        "“%(entry)s” has a path or query. A site is listed whole, since browsers send no paths."
+        "“%(entry)s” contains a path or a query, which browsers don't send. Enter the website alone."
     ),
-    Problem.BACKSLASH: gettext_lazy("“%(entry)s” has a backslash in it, which no site's name has."),
-    Problem.PERCENT: gettext_lazy("“%(entry)s” has a percent sign in it. Write the name unencoded."),
-    Problem.PORT: gettext_lazy("“%(entry)s” has a bad port: it is a number from 1 to 65535."),
-    Problem.HOST_PORT: gettext_lazy("“%(entry)s” has a port, so it also needs https:// or http://."),
+    Problem.BACKSLASH: gettext_lazy("“%(entry)s” contains a backslash. Enter the website without it."),
+    Problem.PERCENT: gettext_lazy(
+        "“%(entry)s” contains a percent sign. Enter the name without percent-encoding."
+    ),
+    Problem.PORT: gettext_lazy("“%(entry)s” has an invalid port. A port is a number from 1 to 65535."),
+    Problem.HOST_PORT: gettext_lazy("“%(entry)s” has a port but no scheme. Add https:// or http://."),
     Problem.BARE_IPV6: gettext_lazy(
-        "“%(entry)s” is an IPv6 address. A page there is listed with its scheme, a server under the "
-        "IP addresses."
+        "“%(entry)s” is an IPv6 address. To list a website there, enter its origin. To list a server, add "
+        "the IP address to the allowed IPs."
     ),
     Problem.BRACKETS: gettext_lazy(
-        "“%(entry)s” is not a readable IPv6 origin. Write the address in square brackets."
+        "“%(entry)s” isn't a valid origin. Enter an IPv6 address in square brackets, as in http://[2001:db8::7]."
     ),
     Problem.NETWORK_AS_DOMAIN: gettext_lazy(
-        "“%(entry)s” is an IP network, not a domain. List it under the IP addresses."
+        "“%(entry)s” is an IP network, not a domain. Add it to the allowed IPs."
     ),
     Problem.WILDCARD: gettext_lazy(
-        "“%(entry)s” has a * in the wrong place: it stands for whole subdomains, as in *.example.com."
+        "“%(entry)s” has a * in the wrong place. It stands for whole subdomains, as in *.example.com."
     ),
-    Problem.WILDCARD_ADDRESS: gettext_lazy("“%(entry)s” puts a * before an IP address."),
-    Problem.LEADING_DOT: gettext_lazy("“%(entry)s” starts with a dot."),
-    Problem.EMPTY_LABEL: gettext_lazy("“%(entry)s” has two dots in a row."),
-    Problem.LONG_LABEL: gettext_lazy("“%(entry)s” has a part of more than 63 characters between two dots."),
-    Problem.LONG_HOST: gettext_lazy("“%(entry)s” has a host of more than 253 characters."),
-    Problem.HYPHEN: gettext_lazy("“%(entry)s” has a hyphen at the start or end of a part."),
+    Problem.WILDCARD_ADDRESS: gettext_lazy(
+        "“%(entry)s” has a * before an IP address, which has no subdomains. Remove the *."
+    ),
+    Problem.LEADING_DOT: gettext_lazy("“%(entry)s” starts with a dot. Remove the dot."),
+    Problem.EMPTY_LABEL: gettext_lazy("“%(entry)s” has two dots in a row. Remove one of them."),
+    Problem.LONG_LABEL: gettext_lazy(
+        "“%(entry)s” has more than 63 characters between two dots, which no domain has. Check the spelling."
+    ),
+    Problem.LONG_HOST: gettext_lazy(
+        "“%(entry)s” has more than 253 characters, which no domain has. Check the spelling."
+    ),
+    Problem.HYPHEN: gettext_lazy(
+        "“%(entry)s” has a hyphen at its start or end, or beside a dot. Check the spelling."
+    ),
     Problem.HOST: gettext_lazy(
-        "“%(entry)s” has characters that no host's name has: use letters, digits, hyphens and dots."
+        "“%(entry)s” contains characters that no domain has. Use letters, digits, hyphens and dots."
     ),
     Problem.PUNYCODE: gettext_lazy(
-        "“%(entry)s” starts a part with xn-- but decodes to no name. Write the name as you read it."
+        "“%(entry)s” contains xn--, but isn't valid punycode. Enter the name as people read it."
     ),
     Problem.ODD_IPV4: gettext_lazy(
-        "“%(entry)s” is not a plain IPv4 address: write four numbers from 0 to 255 without leading zeros."
+        "“%(entry)s” isn't a valid IPv4 address. Enter four numbers from 0 to 255 without leading zeros."
     ),
-    Problem.SINGLE_LABEL: gettext_lazy("“%(entry)s” is a bare name without a dot."),
-    Problem.ZONE: gettext_lazy("“%(entry)s” has a zone (%%), which means nothing on another machine."),
+    Problem.SINGLE_LABEL: gettext_lazy(
+        "“%(entry)s” has no dot. Enter the whole domain, such as shop.example.com."
+    ),
+    Problem.ZONE: gettext_lazy(
+        "“%(entry)s” has a zone, which means nothing on another machine. Remove the %% and what follows it."
+    ),
     Problem.PREFIX: gettext_lazy(
-        "“%(entry)s” has a bad network length: write it as in 203.0.113.0/24 or 2001:db8::/32."
+        "“%(entry)s” has an invalid prefix length. Enter a network such as 203.0.113.0/24 or 2001:db8::/32."
     ),
-    Problem.HOST_BITS: gettext_lazy("“%(entry)s” has address bits to the right of its network length."),
+    Problem.HOST_BITS: gettext_lazy(
+        "“%(entry)s” starts in the middle of its network. Enter the first IP address of the network."
+    ),
     Problem.TOO_WIDE: gettext_lazy(
-        "“%(entry)s” is too wide: IPv4 networks go up to /8, and /0 is everybody."
+        "“%(entry)s” is too wide. The widest IPv4 network is a /8. Enter a narrower network."
     ),
-    Problem.IP_PORT: gettext_lazy("“%(entry)s” has a port or brackets. List the address alone."),
-    Problem.IP_WILDCARD: gettext_lazy("“%(entry)s” has a *. A range of addresses is a network."),
-    Problem.MULTICAST: gettext_lazy("“%(entry)s” is a multicast address, from which nobody calls."),
-    Problem.UNSPECIFIED: gettext_lazy("“%(entry)s” is the unspecified address, from which nobody calls."),
-    Problem.BROADCAST: gettext_lazy("“%(entry)s” is the broadcast address, from which nobody calls."),
+    Problem.EVERY_ADDRESS: gettext_lazy(
+        "“%(entry)s” would match everyone's IP address. To allow every IP address, select “Allow all IPs”."
+    ),
+    Problem.IP_PORT: gettext_lazy("“%(entry)s” has a port or brackets. Enter the IP address alone."),
+    Problem.IP_WILDCARD: gettext_lazy(
+        "“%(entry)s” contains a *. To list a range of IP addresses, enter a network such as 203.0.113.0/24."
+    ),
+    Problem.MULTICAST: gettext_lazy(
+        "“%(entry)s” is a multicast address, and no request comes from one. Enter your server's IP address."
+    ),
+    Problem.UNSPECIFIED: gettext_lazy(
+        "“%(entry)s” is the unspecified address, and no request comes from it. Enter your server's IP "
+        "address."
+    ),
+    Problem.BROADCAST: gettext_lazy(
+        "“%(entry)s” is the broadcast address, and no request comes from it. Enter your server's IP address."
+    ),
     Problem.DOMAIN_AS_IP: gettext_lazy(
-        "“%(entry)s” is a domain, not an IP address. List it under the domains."
+        "“%(entry)s” is a domain, not an IP address. Add it to the allowed domains."
     ),
-    Problem.NOT_AN_ADDRESS: gettext_lazy("“%(entry)s” is not an IP address or network."),
+    Problem.NOT_AN_ADDRESS: gettext_lazy(
+        "“%(entry)s” isn't an IP address or a network. Enter an IP address such as 203.0.113.7."
+    ),
     Problem.PUBLIC_SUFFIX: gettext_lazy(
-        "“%(entry)s” would match the sites of strangers: anybody can get a name below it."
+        "“%(entry)s” would match other people's websites, because anyone can get a name below it. Enter your "
+        "own website, for example “%(example)s”."
     ),
-    Problem.DOMAIN_FORM: gettext_lazy("“%(entry)s” is not of a form that can be listed here."),
-    Problem.IP_FORM: gettext_lazy("“%(entry)s” is not of a form that can be listed here."),
+    Problem.DOMAIN_FORM: gettext_lazy(
+        "“%(entry)s” isn't in a form that can be listed here. Enter a domain in a form such as %(forms)s."
+    ),
+    Problem.IP_FORM: gettext_lazy(
+        "“%(entry)s” is a single IP address. Enter a network such as 203.0.113.0/24."
+    ),
     Problem.NOT_PUBLIC: gettext_lazy(
-        "“%(entry)s” is a private or reserved address, which no request from the internet has. List "
-        "your server's public address."
+        "“%(entry)s” is private or reserved, and no request from the internet comes from there. Enter "
+        "your server's public IP address."
     ),
 }
-
-
-EVERYTHING_EMPTY_IT = gettext_lazy(
-    "“%(entry)s” would match every site. To allow all domains, take every entry off the list."
+# What to do instead, where the settings in force leave out what the sentence above says.
+EVERY_SITE_IF_EMPTY = gettext_lazy(
+    "“%(entry)s” would match every website. To allow every website, remove all entries from the list."
 )
-EVERYTHING_NEVER = gettext_lazy("“%(entry)s” would match every site. List each site that uses the key.")
-PORTS_NEVER = gettext_lazy("“%(entry)s” has a port. A host is listed without one, and matches on every port.")
+EVERY_SITE_NEVER = gettext_lazy("“%(entry)s” would match every website. List each website that uses the key.")
+EVERY_ADDRESS_IF_EMPTY = gettext_lazy(
+    "“%(entry)s” would match everyone's IP address. To allow every IP address, remove all entries from "
+    "the list."
+)
+EVERY_ADDRESS_NEVER = gettext_lazy(
+    "“%(entry)s” would match everyone's IP address. List the IP address of each server that uses the key."
+)
+PORTS_NEVER = gettext_lazy("“%(entry)s” has a port. Enter the host alone, which matches every port.")
+NETWORKS_NEVER = gettext_lazy("“%(entry)s” isn't a single IP address. List each IP address.")
+NETWORK_PROBLEMS = {
+    Problem.PREFIX,
+    Problem.HOST_BITS,
+    Problem.TOO_WIDE,
+    Problem.IP_WILDCARD,
+    Problem.IP_FORM,
+}
+FORM_EXAMPLES = {"origin": "https://example.com", "host": "example.com", "wildcard": "*.example.com"}
+
+DID_YOU_MEAN: tuple[Promise, ...] = (
+    gettext_lazy("Did you mean “%(first)s”?"),
+    gettext_lazy("Did you mean “%(first)s” or “%(second)s”?"),
+    gettext_lazy("Did you mean “%(first)s”, “%(second)s” or “%(third)s”?"),
+)
+"""The question that offers one, two or three guesses."""
 
 
 def clean_domain(text: str) -> str:
@@ -120,27 +177,48 @@ def clean_ip(text: str) -> str:
         raise explained(error) from None
 
 
+def validate_domain(value: str) -> None:
+    """Raise ValidationError unless ``value`` may be saved as a domain entry. For ``validators=[…]``."""
+    clean_domain(value)
+
+
+def validate_ip(value: str) -> None:
+    """Raise ValidationError unless ``value`` may be saved as an IP entry. For ``validators=[…]``."""
+    clean_ip(value)
+
+
 def explained(error: EntryError) -> ValidationError:
-    """Return the error as a sentence that names what is wrong and what was probably meant."""
-    sentence = _sentence(error.problem) % {"entry": shown(error.text)}
-    if error.guesses:
-        offers = _(" or ").join(f"“{guess}”" for guess in error.guesses)
-        sentence = _("%(sentence)s Did you mean %(offers)s?") % {"sentence": sentence, "offers": offers}
+    """Return the error as sentences for people: what is wrong, what to do, what was probably meant."""
+    forms = ", ".join(FORM_EXAMPLES[form] for form in settings().DOMAIN_FORMS)
+    values = {"entry": shown(error.text), "example": "".join(error.guesses[:1]), "forms": forms}
+    sentence = str(_sentence(error.problem) % values)
+    if error.guesses and error.problem is not Problem.PUBLIC_SUFFIX:
+        sentence += f" {_did_you_mean(*error.guesses[: len(DID_YOU_MEAN)])}"
     return ValidationError(sentence, code=error.problem)
+
+
+def _did_you_mean(*guesses: str) -> str:
+    return str(
+        DID_YOU_MEAN[len(guesses) - 1] % dict(zip(("first", "second", "third"), guesses, strict=False))
+    )
 
 
 def _sentence(problem: Problem) -> Promise:
     """Return the problem's sentence, with advice that can be followed under the settings in force."""
     conf = settings()
     if problem is Problem.EVERYTHING and Mode.ALL not in conf.DOMAIN_MODES:
-        return EVERYTHING_EMPTY_IT if conf.EMPTY_LIST == "allow" else EVERYTHING_NEVER
+        return EVERY_SITE_IF_EMPTY if conf.EMPTY_LIST == "allow" else EVERY_SITE_NEVER
+    if problem is Problem.EVERY_ADDRESS and Mode.ALL not in conf.IP_MODES:
+        return EVERY_ADDRESS_IF_EMPTY if conf.EMPTY_LIST == "allow" else EVERY_ADDRESS_NEVER
     if problem is Problem.HOST_PORT and "origin" not in conf.DOMAIN_FORMS:
         return PORTS_NEVER
+    if problem in NETWORK_PROBLEMS and "network" not in conf.IP_FORMS:
+        return NETWORKS_NEVER
     return SENTENCES[problem]
 
 
 def shown(text: str) -> str:
-    """Return ``text`` fit to be repeated: short, and with what cannot be printed as escapes."""
+    """Return ``text`` fit for a message: shortened, with escapes for characters that can't be printed."""
     short = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in short

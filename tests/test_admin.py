@@ -170,15 +170,15 @@ def test_a_new_key_with_entries_has_to_say_that_its_list_is_on(site: Admin) -> N
         (
             {**LISTED, "paste_domains": "example.com:80"},
             (
-                "“example.com:80” has a port, so it also needs https:// or http://. Did you mean "
+                "“example.com:80” has a port but no scheme. Add https:// or http://. Did you mean "
                 "“https://example.com:80” or “http://example.com:80”?"
             ),
         ),
         (
             {"ip_mode": "listed", "paste_ips": "203.0.113.7/24"},
             (
-                "“203.0.113.7/24” has address bits to the right of its network length. Did you mean "
-                "“203.0.113.0/24”?"
+                "“203.0.113.7/24” starts in the middle of its network. Enter the first IP address of the "
+                "network. Did you mean “203.0.113.0/24”?"
             ),
         ),
         (
@@ -347,23 +347,31 @@ def test_one_list_may_be_turned_off_while_the_other_is_turned_on(site: Admin, cr
             },
             "Domains: a list that is switched on needs an entry. Add one, or allow all instead.",
         ),
-        ({"allowed_domains-0-domain": ""}, "An entry cannot be empty."),
+        ({"allowed_domains-0-domain": ""}, "An entry can't be empty. Enter a domain or an IP address."),
         (
             {"allowed_domains-1-domain": "*"},
-            "“*” would match every site. To allow all domains, switch the domain list off.",
+            "“*” would match every website. To allow every website, select “Allow all domains”.",
         ),
         (
             {"allowed_ips-0-ip": "https://a-rather-long-name-of-a-site-and-no-ip.example.com"},
             (
                 "“https://a-rather-long-name-of-a-site-and-no-ip.example.com” is a domain, not an IP "
-                "address. List it under the domains."
+                "address. Add it to the allowed domains."
             ),
         ),
         ({"allowed_domains-0-name": "x" * 101}, "Ensure this value has at most 100 characters (it has 101)."),
-        ({"paste_domains": "a b"}, "“a b” has a space in it. Write one entry without spaces."),
+        ({"paste_domains": "a b"}, "“a b” contains a space. Enter one entry without spaces."),
         (
             {"paste_ips": "x\ud7ff\x07"},
-            "“x\\ud7ff\\x07” has characters that cannot be written. Type it anew.",
+            "“x\\ud7ff\\x07” contains invisible characters. Type it instead of pasting it.",
+        ),
+        (
+            {"paste_ips": "203.0.113.8\x0b", "allowed_ips-0-ip": "203.0.113.9\x0b"},
+            "“203.0.113.9\\x0b” contains invisible characters. Type it instead of pasting it.",
+        ),
+        (
+            {"paste_ips": "203.0.113.8\x0b"},
+            "“203.0.113.8\\x0b” contains invisible characters. Type it instead of pasting it.",
         ),
     ],
     ids=str,

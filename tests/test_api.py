@@ -763,37 +763,40 @@ def test_the_last_entry_of_a_list_that_is_on_is_not_removed(api: Api, key: APIKe
         (
             "https://example.com/shop?x=1",
             (
-                "“https://example.com/shop?x=1” has a path or query. A site is listed whole, since browsers "
-                "send no paths. Did you mean “https://example.com”?"
+                "“https://example.com/shop?x=1” contains a path or a query, which browsers don't send. Enter "
+                "the website alone. Did you mean “https://example.com”?"
             ),
         ),
         (
             "example.com:8443",
             (
-                "“example.com:8443” has a port, so it also needs https:// or http://. Did you mean "
+                "“example.com:8443” has a port but no scheme. Add https:// or http://. Did you mean "
                 "“https://example.com:8443” or “http://example.com:8443”?"
             ),
         ),
-        ("*", "“*” would match every site. To allow all domains, switch the domain list off."),
+        ("*", "“*” would match every website. To allow every website, select “Allow all domains”."),
         (
             "*.co.uk",
             (
-                "“*.co.uk” would match the sites of strangers: anybody can get a name below it. Did you mean "
-                "“your-site.co.uk”?"
+                "“*.co.uk” would match other people's websites, because anyone can get a name below it. Enter "
+                "your own website, for example “your-site.co.uk”."
             ),
         ),
-        (".example.com", "“.example.com” starts with a dot. Did you mean “*.example.com” or “example.com”?"),
+        (
+            ".example.com",
+            "“.example.com” starts with a dot. Remove the dot. Did you mean “*.example.com” or “example.com”?",
+        ),
         (
             "ftp://example.com",
             (
-                "“ftp://example.com” is no web site: an origin starts with https:// or http://, a host with "
-                "neither. Did you mean “https://example.com”?"
+                "“ftp://example.com” isn't a website. Enter https://example.com or example.com. Did you mean "
+                "“https://example.com”?"
             ),
         ),
-        ("a\ud800.com", "“a\\ud800.com” has characters that cannot be written. Type it anew."),
-        ("a\0.com", "“a\\x00.com” has characters that cannot be written. Type it anew."),
-        ("10.0.0.0/24", "“10.0.0.0/24” is an IP network, not a domain. List it under the IP addresses."),
-        (" ", "An entry cannot be empty."),
+        ("a\ud800.com", "“a\\ud800.com” contains invisible characters. Type it instead of pasting it."),
+        ("a\0.com", "“a\\x00.com” contains invisible characters. Type it instead of pasting it."),
+        ("10.0.0.0/24", "“10.0.0.0/24” is an IP network, not a domain. Add it to the allowed IPs."),
+        (" ", "An entry can't be empty. Enter a domain or an IP address."),
     ],
 )
 def test_a_bad_domain_is_told_with_what_was_meant(api: Api, key: APIKey, text: str, sentence: str) -> None:
@@ -836,16 +839,20 @@ def test_what_either_list_comes_to_is_told_at_once(api: Api, key: APIKey) -> Non
         (
             "203.0.113.7/24",
             (
-                "“203.0.113.7/24” has address bits to the right of its network length. Did you mean "
-                "“203.0.113.0/24”?"
+                "“203.0.113.7/24” starts in the middle of its network. Enter the first IP address of the "
+                "network. Did you mean “203.0.113.0/24”?"
             ),
         ),
         (
             "https://a-rather-long-name.of-a-rather-long-company.example.com",
             (
                 "“https://a-rather-long-name.of-a-rather-long-company.example.com” is a domain, not an IP "
-                "address. List it under the domains."
+                "address. Add it to the allowed domains."
             ),
+        ),
+        (
+            "203.0.113.8\x0b",
+            "“203.0.113.8\\x0b” contains invisible characters. Type it instead of pasting it.",
         ),
     ],
 )

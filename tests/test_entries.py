@@ -16,7 +16,6 @@ from django.test import override_settings
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
 from allowlist.models.edits import DOMAINS, IPS, MOST_AT_ONCE, MOST_ERRORS, ListKind, for_each_list
 from allowlist.policy.problems import EntryError, Problem
-from allowlist.validators import SENTENCES, clean_domain, clean_ip, explained, shown
 from tests.conftest import User
 from tests.probes import (
     BLOG,
@@ -827,64 +826,3 @@ class TestFixtures:
         assert everything() == before
         assert ask(key.token, "https://a.platform.example") == SERVED
         assert ask(key.token, BLOG) == NOT_LISTED
-
-
-class TestSentences:
-    def test_every_problem_has_one_that_repeats_the_text(self) -> None:
-        for problem in Problem:
-            told = explained(EntryError(problem, "50%s")).messages[0]
-            assert told.endswith((".", "?"))
-            assert problem in {Problem.EMPTY, Problem.NULL} or "50%s" in told
-        assert set(SENTENCES) == set(Problem)
-
-    @pytest.mark.parametrize(
-        ("settings", "text", "advice"),
-        [
-            ({}, "*", "To allow all domains, switch the domain list off."),
-            (
-                {"DOMAIN_MODES": ("listed",), "EMPTY_LIST": "allow"},
-                "*",
-                "To allow all domains, take every entry off the list.",
-            ),
-            ({"DOMAIN_MODES": ("listed",), "EMPTY_LIST": "deny"}, "*", "List each site that uses the key."),
-            (
-                {},
-                "localhost:3000",
-                "http://. Did you mean “https://localhost:3000” or “http://localhost:3000”?",
-            ),
-            (
-                {"DOMAIN_FORMS": ("host", "wildcard")},
-                "localhost:3000",
-                "A host is listed without one, and matches on every port. Did you mean “localhost”?",
-            ),
-        ],
-        ids=str,
-    )
-    def test_advise_what_can_be_done_under_the_settings(
-        self, settings: dict[str, Any], text: str, advice: str
-    ) -> None:
-        with override_settings(ALLOWLIST=settings), pytest.raises(ValidationError) as caught:
-            clean_domain(text)
-        assert caught.value.messages[0].endswith(advice)
-
-    def test_offer_what_was_meant_and_store_nothing_in_its_place(self, key: APIKey) -> None:
-        with refused("host_port") as told:
-            key.add_domains(["shop.example:8443"])
-        assert told[0].sentence.endswith(
-            "Did you mean “https://shop.example:8443” or “http://shop.example:8443”?"
-        )
-        with refused("host_bits") as told:
-            key.add_ips(["203.0.113.7/24"])
-        assert told[0].sentence.endswith("Did you mean “203.0.113.0/24”?")
-        assert (domains(key), ips(key)) == ([SHOP], [SERVER])
-
-    def test_repeat_a_text_shortened_and_without_what_cannot_be_printed(self) -> None:
-        assert shown("x" * 80) == "x" * 80
-        assert shown("x" * 81) == "x" * 80 + "…"
-        assert shown("a\0\u202e\ud800b") == r"a\x00\u202e\ud800b"
-        for text in ("https://" + "é" * 100_000, "\0" * 10, "\ud800"):
-            for clean in (clean_domain, clean_ip):
-                with pytest.raises(ValidationError) as caught:
-                    clean(text)
-                assert len(caught.value.messages[0]) < 700
-                assert caught.value.messages[0].isprintable()

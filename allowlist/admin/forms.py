@@ -60,12 +60,14 @@ class APIKeyForm(SeenForm):
         widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
         help_text=gettext_lazy("One per line, or separated by commas."),
         required=False,
+        strip=False,
     )
     paste_ips = forms.CharField(
         label=gettext_lazy("Add several IPs"),
         widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
         help_text=gettext_lazy("One per line, or separated by commas."),
         required=False,
+        strip=False,
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -101,6 +103,13 @@ class APIKeyForm(SeenForm):
 
 class EntryForm(SeenForm):
     """One entry's row."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Stripping would drop control characters, which are refused.
+        column: Any = self.fields.get(self.instance.which.column)
+        if column is not None:
+            column.strip = False
 
     def validate_constraints(self) -> None:
         """Check nothing: whether a text is listed twice is judged with the whole list, at the end."""

@@ -223,7 +223,7 @@ class AllowedDomainSerializer(_EntrySerializer):
     class Meta:
         model = AllowedDomain
         fields = ("id", "name", "domain")
-        extra_kwargs = {"domain": {"max_length": None}}
+        extra_kwargs = {"domain": {"max_length": None, "trim_whitespace": False}}
 
 
 class AllowedIPSerializer(_EntrySerializer):
@@ -234,7 +234,7 @@ class AllowedIPSerializer(_EntrySerializer):
     class Meta:
         model = AllowedIP
         fields = ("id", "name", "ip")
-        extra_kwargs = {"ip": {"max_length": None}}
+        extra_kwargs = {"ip": {"max_length": None, "trim_whitespace": False}}
 
 
 class OverlapSerializer(Spelt):

@@ -38,6 +38,8 @@ from .problems import EntryError, Problem, check_text
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(.*)", re.ASCII | re.IGNORECASE)
 _WILDCARD = "*."
 _PUNYCODE = "xn--"
+_NETWORKS = {Problem.HOST_BITS, Problem.TOO_WIDE, Problem.EVERY_ADDRESS, Problem.MULTICAST}
+"""What can be wrong with a text that is a network all the same."""
 
 
 class DomainForm(StrEnum):
@@ -311,7 +313,7 @@ def _is_network(text: str) -> bool:
     try:
         return bool(parse_ip(text))
     except EntryError as error:
-        return error.problem in {Problem.HOST_BITS, Problem.TOO_WIDE, Problem.MULTICAST}
+        return error.problem in _NETWORKS
 
 
 def _both(host: str) -> tuple[str, str]:

@@ -27,8 +27,7 @@ def read_domain(text: str, forms: Collection[str]) -> DomainEntry:
     def read(candidate: str) -> DomainEntry:
         entry = parse_domain(candidate)
         if entry.wildcard and covers_strangers(entry.host):
-            one_site = replace(entry, host=f"your-site.{entry.host}", wildcard=False)
-            raise EntryError(Problem.PUBLIC_SUFFIX, candidate, one_site.text)
+            raise EntryError(Problem.PUBLIC_SUFFIX, candidate, *_own_sites(entry))
         if not entry.forms <= set(forms):
             raise EntryError(Problem.DOMAIN_FORM, candidate, *_other_spellings(entry))
         return entry
@@ -83,6 +82,12 @@ def _accepted(read: Callable[[str], Entry], guesses: Iterable[str], deeper: bool
                 yield from _accepted(read, error.guesses, deeper=False)
         else:
             yield guess
+
+
+def _own_sites(entry: DomainEntry) -> tuple[str, str]:
+    """Return an example of one site below the wildcard's host, and of one site's subdomains."""
+    one_site = replace(entry, host=f"your-site.{entry.host}", wildcard=False)
+    return one_site.text, replace(one_site, wildcard=True).text
 
 
 def _other_spellings(entry: DomainEntry) -> tuple[str, ...]:

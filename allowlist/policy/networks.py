@@ -159,7 +159,9 @@ def unmapped_network(network: Network) -> Network:
 
 def _entry(text: str, network: Network) -> IPEntry:
     first = network.network_address
-    if network.prefixlen == 0 or (network.version == 4 and network.prefixlen < WIDEST_IPV4):
+    if network.prefixlen == 0:
+        raise EntryError(Problem.EVERY_ADDRESS, text)
+    if network.version == 4 and network.prefixlen < WIDEST_IPV4:
         raise EntryError(Problem.TOO_WIDE, text)
     if network.is_multicast:
         raise EntryError(Problem.MULTICAST, text)
@@ -184,6 +186,8 @@ def _masks(text: str) -> tuple[str, ...]:
 
 def _not_an_address(text: str) -> EntryError:
     """Name what ``text`` is instead of an address, with the address or network meant."""
+    if not text.strip("*."):
+        return EntryError(Problem.EVERY_ADDRESS, text)
     if match := _WITH_PORT.fullmatch(text):
         return EntryError(Problem.IP_PORT, text, match[1] or match[2])
     if match := _STAR_TAIL.fullmatch(text):

@@ -1,17 +1,20 @@
-"""What can be wrong with an entry: one name for each way, and the error that carries it."""
+"""What can be wrong with an entry: a name for each problem, and the error that carries it."""
 
+import re
 import unicodedata
 from enum import StrEnum
 
 MAX_ENTRY = 1000
-"""Longest entry text read at all, in characters; the longest valid one has under 300."""
-_UNWRITABLE = {"Cc", "Cs", "Co"}
-"""Unicode's controls, surrogates and private characters. Which others a host may have, ada-url knows by
-a newer Unicode than some Pythons do: what is unassigned to them may be a name's letter."""
+"""Longest text that is read at all, in characters. The longest valid entry has fewer than 300."""
+_INVISIBLE = {"Cc", "Cs", "Co"}
+"""Unicode's control characters, surrogates and private characters. ada-url judges all others: it has a
+newer Unicode than some Pythons, and a character that they don't know may be a letter of a name."""
+_BLANKS = " \t\r\n\xa0\u3000"
+"""What may stand around an entry. ``str.strip()`` would drop control characters such as U+000B too."""
 
 
 class Problem(StrEnum):
-    """Why an entry is refused. ``allowlist.validators`` has the sentence for each."""
+    """Why an entry is refused. ``allowlist.validators`` has a sentence for each problem."""
 
     EMPTY = "empty"
     TOO_LONG = "too_long"
@@ -49,6 +52,7 @@ class Problem(StrEnum):
     PREFIX = "prefix"
     HOST_BITS = "host_bits"
     TOO_WIDE = "too_wide"
+    EVERY_ADDRESS = "every_address"
     IP_PORT = "ip_port"
     IP_WILDCARD = "ip_wildcard"
     MULTICAST = "multicast"
@@ -64,9 +68,9 @@ class Problem(StrEnum):
 
 
 class EntryError(ValueError):
-    """An entry that may not be saved: the problem, the text, and what was probably meant.
+    """An entry that may not be saved: the problem, the text, and guesses at what was meant.
 
-    Whoever raises it guesses freely; ``guards`` keeps of the guesses what could itself be saved.
+    A parser guesses freely. ``guards`` drops the guesses that could not be saved either.
     """
 
     def __init__(self, problem: Problem, text: str, *guesses: str) -> None:
@@ -77,24 +81,24 @@ class EntryError(ValueError):
 
 
 def check_text(text: object) -> str:
-    """Return ``text`` without surrounding white space, or raise EntryError if it is not one entry."""
+    """Return ``text`` without surrounding blanks, or raise EntryError if it isn't one entry."""
     if not isinstance(text, str):
         raise EntryError(Problem.NOT_TEXT, repr(text))
-    text = text.strip()
+    text = text.strip(_BLANKS)
     if not text:
         raise EntryError(Problem.EMPTY, text)
     if len(text) > MAX_ENTRY:
         raise EntryError(Problem.TOO_LONG, text)
     if "," in text or ";" in text or "\n" in text or "\r" in text:
         raise EntryError(Problem.SEVERAL, text)
+    if any(unicodedata.category(char) in _INVISIBLE for char in text if char != "\t"):
+        raise EntryError(Problem.CONTROL, text)
     if any(char.isspace() for char in text):
         raise EntryError(Problem.SPACES, text)
-    if any(unicodedata.category(char) in _UNWRITABLE for char in text):
-        raise EntryError(Problem.CONTROL, text)
     return text
 
 
 def split_pasted(text: str) -> list[str]:
-    """Return the entries of a pasted list, one per line or separated by commas; blanks are skipped."""
-    parts = (part.strip() for line in text.splitlines() for part in line.split(","))
+    """Return the entries of a pasted list, one per line or separated by commas, without blank ones."""
+    parts = (part.strip(_BLANKS) for part in re.split(r"[\r\n,]", text))
     return [part for part in parts if part]

@@ -93,6 +93,9 @@ REFUSED = [
     pytest.param("exam\tple.com", Problem.SPACES, (), id="tab"),
     pytest.param("exam\xa0ple.com", Problem.SPACES, (), id="no-break-space"),
     pytest.param("example.com\x00", Problem.CONTROL, (), id="nul"),
+    pytest.param("example.com\x0b", Problem.CONTROL, (), id="vertical-tab-at-the-end"),
+    pytest.param("\x1cexample.com", Problem.CONTROL, (), id="file-separator-at-the-start"),
+    pytest.param("exam\x0cple.com", Problem.CONTROL, (), id="form-feed-inside"),
     pytest.param("\x7fexample.com", Problem.CONTROL, (), id="delete"),
     pytest.param("example.com\ud800", Problem.CONTROL, (), id="surrogate"),
     pytest.param("\ue000.com", Problem.CONTROL, (), id="private-character"),
@@ -523,6 +526,10 @@ def test_entries_are_shown_as_people_write_them(text: str, shown: str) -> None:
         pytest.param(" a.com \n\n b.com,\tc.com\n", ["a.com", "b.com", "c.com"], id="lines-and-commas"),
         pytest.param("https://a.com:1/, http://[::1]:2", ["https://a.com:1/", "http://[::1]:2"], id="urls"),
         pytest.param("a.com b.com", ["a.com b.com"], id="one-entry-is-never-split"),
+        pytest.param(
+            "a.com\x0b\nb.com\x85", ["a.com\x0b", "b.com\x85"], id="controls-are-left-to-be-refused"
+        ),
+        pytest.param("a.com\x0b\nb.com\x85", ["a.com\x0b", "b.com\x85"], id="control-characters-are-kept"),
         pytest.param("a.com\na.com", ["a.com", "a.com"], id="duplicates-are-left-to-the-list"),
     ],
 )

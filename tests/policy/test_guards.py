@@ -18,21 +18,21 @@ ALL_FORMS = ("origin", "host", "wildcard")
 IP_FORMS = ("address", "network")
 
 OVER_STRANGERS = [
-    pytest.param("*.com", ("your-site.com",), id="top-level"),
-    pytest.param("https://*.com", ("https://your-site.com",), id="top-level-as-origin"),
-    pytest.param("https://*.com:8443", ("https://your-site.com:8443",), id="top-level-with-port"),
-    pytest.param("*.co.uk", ("your-site.co.uk",), id="second-level"),
-    pytest.param("*.CO.UK.", ("your-site.co.uk",), id="however-it-is-spelt"),
-    pytest.param("*.uk", ("your-site.uk",), id="top-level-with-second-levels"),
-    pytest.param("*.github.io", ("your-site.github.io",), id="shared-platform"),
-    pytest.param("*.vercel.app", ("your-site.vercel.app",), id="another-shared-platform"),
-    pytest.param("*.amazonaws.com", ("your-site.amazonaws.com",), id="name-with-suffixes-beneath"),
-    pytest.param("*.kawasaki.jp", ("your-site.kawasaki.jp",), id="base-of-a-wildcard-rule"),
-    pytest.param("*.any.kawasaki.jp", ("your-site.any.kawasaki.jp",), id="under-a-wildcard-rule"),
-    pytest.param("*.\u0440\u0444", ("your-site.xn--p1ai",), id="unicode-top-level"),
+    pytest.param("*.com", "your-site.com", id="top-level"),
+    pytest.param("https://*.com", "https://your-site.com", id="top-level-as-origin"),
+    pytest.param("https://*.com:8443", "https://your-site.com:8443", id="top-level-with-port"),
+    pytest.param("*.co.uk", "your-site.co.uk", id="second-level"),
+    pytest.param("*.CO.UK.", "your-site.co.uk", id="however-it-is-spelt"),
+    pytest.param("*.uk", "your-site.uk", id="top-level-with-second-levels"),
+    pytest.param("*.github.io", "your-site.github.io", id="shared-platform"),
+    pytest.param("*.vercel.app", "your-site.vercel.app", id="another-shared-platform"),
+    pytest.param("*.amazonaws.com", "your-site.amazonaws.com", id="name-with-suffixes-beneath"),
+    pytest.param("*.kawasaki.jp", "your-site.kawasaki.jp", id="base-of-a-wildcard-rule"),
+    pytest.param("*.any.kawasaki.jp", "your-site.any.kawasaki.jp", id="under-a-wildcard-rule"),
+    pytest.param("*.\u0440\u0444", "your-site.xn--p1ai", id="unicode-top-level"),
     pytest.param(
         "*.m\xf8re-og-romsdal.no",
-        ("your-site.xn--mre-og-romsdal-qqb.no",),
+        "your-site.xn--mre-og-romsdal-qqb.no",
         id="unicode-name-with-suffixes-beneath",
     ),
 ]
@@ -55,14 +55,11 @@ def refusal_of_domain(text: str, *forms: str) -> EntryError:
     return refusal.value
 
 
-@pytest.mark.parametrize(("text", "guesses"), OVER_STRANGERS)
-def test_a_wildcard_over_strangers_is_refused(text: str, guesses: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("text", "own_site"), OVER_STRANGERS)
+def test_a_wildcard_over_strangers_is_refused(text: str, own_site: str) -> None:
     refusal = refusal_of_domain(text)
-    assert (refusal.problem, refusal.guesses) == (Problem.PUBLIC_SUFFIX, guesses)
-
-
-@pytest.mark.parametrize(("text", "guesses"), OVER_STRANGERS)
-def test_a_stored_wildcard_over_strangers_keeps_matching(text: str, guesses: tuple[str, ...]) -> None:
+    assert (refusal.problem, refusal.guesses[0]) == (Problem.PUBLIC_SUFFIX, own_site)
+    # One that was stored before a newer list knew it keeps matching.
     assert DomainList([parse_domain(text).text]).unreadable == ()
 
 

@@ -166,7 +166,7 @@ def test_internal_addresses_are_refused_the_page_s_own_example_included(owner: C
     """“Example: 192.168.1.1”, and: “Do not use internal or network IPs.” The rule wins."""
     refused = write(owner, "", {"name": "token", "allowed_ips": [entry]})
     assert refused.status_code == 400
-    assert "List your server's public address." in body(refused)["allowed_ips"]["0"][0]
+    assert "Enter your server's public IP address." in body(refused)["allowed_ips"]["0"][0]
 
 
 @pytest.mark.parametrize("entry", ["93.184.216.0/24", "2606:4700::/32", "93.184.216.*"])
