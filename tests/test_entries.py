@@ -15,7 +15,6 @@ from django.test import override_settings
 
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
 from allowlist.models.edits import DOMAINS, IPS, MOST_AT_ONCE, MOST_ERRORS, ListKind, for_each_list
-from allowlist.policy.problems import EntryError, Problem
 from tests.conftest import User
 from tests.probes import (
     BLOG,
