@@ -778,13 +778,16 @@ def test_the_last_entry_of_a_list_that_is_on_is_not_removed(api: Api, key: APIKe
         (
             "*.co.uk",
             (
-                "“*.co.uk” would match other people's websites, because anyone can get a name below it. Enter "
-                "your own website, for example “your-site.co.uk”."
+                "“*.co.uk” would match other people's websites, because anyone can get a name below it. "
+                "Enter your own website, for example “your-site.co.uk”."
             ),
         ),
         (
             ".example.com",
-            "“.example.com” starts with a dot. Remove the dot. Did you mean “*.example.com” or “example.com”?",
+            (
+                "“.example.com” starts with a dot. Remove the dot. Did you mean “*.example.com” or "
+                "“example.com”?"
+            ),
         ),
         (
             "ftp://example.com",

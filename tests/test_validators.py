@@ -82,7 +82,8 @@ def test_an_error_advises_what_the_settings_allow(
     ("problem", "field"), [(Problem.EVERYTHING, "domain_mode"), (Problem.EVERY_ADDRESS, "ip_mode")]
 )
 def test_an_error_quotes_the_mode_by_its_label(problem: Problem, field: str) -> None:
-    (label,) = [label for mode, label in APIKey._meta.get_field(field).flatchoices if mode == "all"]
+    model_field: Any = APIKey._meta.get_field(field)
+    label = dict(model_field.flatchoices)["all"]
     assert f"“{label}”" in str(SENTENCES[problem])
 
 
