@@ -16,8 +16,8 @@ from django.utils import timezone
 from allowlist.models import AllowedDomain, APIKey
 from allowlist.policy.tokens import Token
 from tests.conftest import MakeUser, User
+from tests.management import ALL_WITH_ENTRIES, Meanwhile, snapshot, texts
 from tests.pages import Admin, Fields, rows
-from tests.test_api import ALL_WITH_ENTRIES, Meanwhile, snapshot, texts
 
 TOKEN = re.compile(r"[ps]k_(?:live|test)_[a-z0-9]{12}[A-Za-z0-9]{32}")
 LISTED = {"domain_mode": "listed"}

@@ -23,64 +23,18 @@ from rest_framework.views import APIView
 
 from allowlist.api.views import APIKeyViewSet
 from allowlist.authentication import APIKeyAuthentication
-from allowlist.models import AllowedDomain, AllowedIP, APIKey
+from allowlist.models import AllowedDomain, APIKey
 from allowlist.permissions import IsAllowlisted
 from allowlist.policy.tokens import Token
 from tests.conftest import MakeUser, User
+from tests.management import ALL_WITH_ENTRIES, NOTHING, Api, Meanwhile, snapshot, texts
 from tests.testapp.views import HeaderAuthentication, ProjectKeyViewSet
 
 FIELDS = {
     "id", "name", "kind", "environment", "token", "domain_mode", "ip_mode", "condition", "enforcement",
     "allowed_domains", "allowed_ips", "created_at", "last_used_at", "expires_at", "revoked_at",
 }  # fmt: skip
-NOTHING = object()
-ALL_WITH_ENTRIES = (
-    "Domains: to allow all empties the list, so no entry can be given with it. Allow only what is listed, or "
-    "leave the entries out."
-)
 URLIZE = "ignore:The default protocol will be changed"
-
-
-def encoded(body: Any) -> bytes:
-    """Return a body as JSON, unless it is bytes already."""
-    return b"" if body is NOTHING else body if isinstance(body, bytes) else json.dumps(body).encode()
-
-
-class Api:
-    """A client of the management API that speaks JSON."""
-
-    def __init__(self, user: User | None = None) -> None:
-        self.client = Client()
-        if user is not None:
-            self.client.force_login(user)
-
-    def __call__(self, method: str, path: str, body: Any = NOTHING, **extra: Any) -> Any:
-        data = encoded(body)
-        extra = {"content_type": "application/json", **extra}
-        return self.client.generic(method, path if path[0] == "/" else f"/api/{path}", data, **extra)
-
-    def ok(self, method: str, path: str, body: Any = NOTHING, status: int = 200) -> Any:
-        """Return the body of an answer that has to have this status."""
-        response = self(method, path, body)
-        assert response.status_code == status, response.content
-        return response.json() if response.content else None
-
-    def refused(self, method: str, path: str, body: Any = NOTHING, status: int = 400) -> Any:
-        """Return the body of a refusal, having checked that nothing was written."""
-        before = snapshot()
-        shown = self.ok(method, path, body, status)
-        assert snapshot() == before
-        return shown
-
-
-def snapshot() -> Any:
-    """Return all rows of all keys, last_used_at included."""
-    return [list(model.objects.order_by("pk").values()) for model in (APIKey, AllowedDomain, AllowedIP)]
-
-
-def texts(key: APIKey) -> list[str]:
-    """Return the texts of the key's lists."""
-    return [entry.text for entry in (*key.allowed_domains.all(), *key.allowed_ips.all())]
 
 
 @pytest.fixture
@@ -1225,21 +1179,6 @@ def test_the_browsable_page_of_a_rotation_shows_the_new_token(api: Api, creator:
 
 
 # Somebody else's change in the middle of ours
-
-
-class Meanwhile:
-    """Runs a function before the first statement that has all these words in it."""
-
-    def __init__(self, do: Callable[[], Any], *words: str) -> None:
-        self.do: Callable[[], Any] | None = do
-        self.words = words
-
-    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        do = self.do
-        if do is not None and all(word in sql for word in self.words):
-            self.do = None
-            do()
-        return execute(sql, params, many, context)
 
 
 @pytest.mark.parametrize(

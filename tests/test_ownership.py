@@ -13,9 +13,9 @@ from django.urls import URLPattern, URLResolver, reverse
 from allowlist import urls
 from allowlist.models import APIKey
 from tests.conftest import MakeUser, User
+from tests.management import Api, encoded, snapshot, texts
 from tests.pages import Admin, rows
 from tests.probes import statements
-from tests.test_api import Api, encoded, snapshot, texts
 from tests.testapp.models import Project
 from tests.testapp.sites import backoffice
 

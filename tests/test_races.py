@@ -17,6 +17,7 @@ from django.utils import timezone
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
 from tests import databases
 from tests.conftest import User
+from tests.management import Api
 from tests.pages import Admin
 from tests.probes import (
     ALIASES,
@@ -32,7 +33,6 @@ from tests.probes import (
     told,
     used_now,
 )
-from tests.test_api import Api
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=ALIASES)
 
