@@ -1,6 +1,6 @@
 """The one settings dict, ``ALLOWLIST``: its names, types and defaults.
 
-``settings()`` reads it lazily and anew after a change, so that ``override_settings`` works.
+``settings()`` reads it when it is first needed, and again after a change by ``override_settings``.
 """
 
 import difflib
@@ -46,8 +46,8 @@ def _choices(allowed: type[Mode | Condition | DomainForm | IPForm | Environment]
             return f"must be a tuple with at least one of {_quoted(names)}."
         for item in value:
             if item not in names:
-                return f"holds {item!r}; it may hold {_quoted(names)}.{_nearest(item, names)}"
-        return "names something twice." if len(set(value)) < len(value) else None
+                return f"contains {item!r}. Valid values are {_quoted(names)}.{_nearest(item, names)}"
+        return "contains a value twice." if len(set(value)) < len(value) else None
 
     return check
 
@@ -56,7 +56,7 @@ def _one_of(*names: str) -> Check:
     def check(value: Any) -> str | None:
         if value in names:
             return None
-        return f"is {value!r}; it must be {_quoted(names)}.{_nearest(value, names)}"
+        return f"is {value!r}. Valid values are {_quoted(names)}.{_nearest(value, names)}"
 
     return check
 
@@ -72,9 +72,9 @@ def _proxies(value: Any) -> str | None:
         if item == UNIX:
             continue
         try:
-            ip_network(str(item))  # A number would be an address to it.
+            ip_network(str(item))  # ip_network() would take a number for an address.
         except ValueError as error:
-            return f'holds {item!r}, which is no network, address or "unix" ({error}).'
+            return f'contains {item!r}, which isn\'t a network, an IP address or "unix" ({error}).'
     return None
 
 
@@ -82,7 +82,7 @@ def _header(example: str) -> Check:
     def check(value: Any) -> str | None:
         if isinstance(value, str) and value.isascii() and value.replace("-", "").isalnum():
             return None
-        return f"must be a header's name as clients send it, such as {example}."
+        return f"must be the name of a header as clients send it, such as {example}."
 
     return check
 
@@ -90,11 +90,11 @@ def _header(example: str) -> Check:
 def _parameter(value: Any) -> str | None:
     if value is None or (isinstance(value, str) and value):
         return None
-    return "must be a query parameter's name, or None to turn it off."
+    return "must be the name of a query parameter, or None to read none."
 
 
 def _has_database(url: str) -> bool:
-    """Return whether what stands after a Redis's host is a database's number, or nothing."""
+    """Return whether a Redis URL's path is empty or the number of a database."""
     path = urlsplit(url).path.strip("/")
     return url.startswith("unix:") or not path or path.isdecimal()
 
@@ -103,29 +103,29 @@ def _freshness(value: Any) -> str | None:
     if value is None:
         return None
     try:
-        is_address = isinstance(value, str) and urlsplit(value).port != 0 and _has_database(value)
+        is_url = isinstance(value, str) and urlsplit(value).port != 0 and _has_database(value)
     except ValueError:
-        is_address = False
-    if not is_address or not value.startswith(_REDIS):
-        return "must be None, or a Redis's address, such as 'redis://127.0.0.1:6379/0'."
+        is_url = False
+    if not is_url or not value.startswith(_REDIS):
+        return "must be None or a Redis URL, such as 'redis://127.0.0.1:6379/0'."
     if not (find_spec("redis") and find_spec("hiredis")):
         return "needs redis and hiredis: pip install 'django-allowlist[redis]'."
     return _redis_options(value)
 
 
 def _redis_options(url: str) -> str | None:
-    """Return what is wrong with what stands after the ``?``: redis-py would say so with every change."""
+    """Return what is wrong with a URL's options, which redis-py would report only at the first change."""
     from redis import ConnectionPool
 
     try:
-        ConnectionPool.from_url(url).make_connection()  # It is not connected by that.
-    except Exception as error:  # noqa: BLE001 - whatever it raises, no connection can be made
-        return f"cannot be used: {error}"
+        ConnectionPool.from_url(url).make_connection()  # This doesn't connect.
+    except Exception as error:  # noqa: BLE001 - after any error there is no connection
+        return f"can't be used: {error}"
     return None
 
 
 def _dotted_path(value: Any) -> str | None:
-    """Judge the spelling alone: settings may name a module that imports ours, so it is imported later."""
+    """Check the spelling only: the module that is named may import ours, so it is imported later."""
     if value is None or (isinstance(value, str) and _DOTTED_PATH.fullmatch(value)):
         return None
     return "must be None or the dotted path of a callable, such as 'shop.keys.keys_of'."
@@ -138,7 +138,7 @@ def _imported(name: str, path: str | None) -> Callable[[Any], Any] | None:
     try:
         found = import_string(path)
     except ImportError as error:
-        raise ImproperlyConfigured(f"ALLOWLIST[{name!r}] cannot be imported: {error}") from error
+        raise ImproperlyConfigured(f"ALLOWLIST[{name!r}] can't be imported: {error}") from error
     if not callable(found):
         raise ImproperlyConfigured(f"ALLOWLIST[{name!r}] names {path!r}, which isn't callable.")
     return cast("Callable[[Any], Any]", found)
@@ -150,7 +150,7 @@ def _setting(default: Any, check: Check, **options: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``ALLOWLIST`` with its defaults. docs/reference/settings.md says what each does."""
+    """``ALLOWLIST`` with its defaults. docs/reference/settings.md describes each setting."""
 
     MAX_DOMAINS: int | None = _setting(25, _limit)
     MAX_IPS: int | None = _setting(25, _limit)
@@ -178,7 +178,7 @@ class Settings:
     client_ip_meta: str = field(init=False)
 
     def __post_init__(self) -> None:
-        """Work out once what every request asks."""
+        """Compute once what every request needs."""
         proxies = [proxy for proxy in self.TRUSTED_PROXIES if proxy != UNIX]
         for name, value in (
             ("trusts_unix", UNIX in self.TRUSTED_PROXIES),
@@ -190,17 +190,17 @@ class Settings:
 
     @property
     def may_have_keys(self) -> Callable[[Any], bool] | None:
-        """Return the callable that says whether a user may have keys, None if every user may.
+        """Return the callable that decides whether a user may have keys. None: every user may.
 
-        Raises ImproperlyConfigured if MAY_HAVE_KEYS names none.
+        Raises ImproperlyConfigured if it can't be imported or called.
         """
         return _imported("MAY_HAVE_KEYS", self.MAY_HAVE_KEYS)
 
     @property
     def keys_of(self) -> Callable[[Any], Q | None] | None:
-        """Return the callable that says which keys are a user's, None if it is those they created.
+        """Return the callable that decides which keys are a user's. None: the keys that they created.
 
-        Raises ImproperlyConfigured if KEYS_OF names none.
+        Raises ImproperlyConfigured if it can't be imported or called.
         """
         return _imported("KEYS_OF", self.KEYS_OF)
 
@@ -215,7 +215,7 @@ _CHECKS: dict[str, Check] = {each.name: each.metadata["check"] for each in field
 
 @cache
 def settings() -> Settings:
-    """Return the settings in force; raise ImproperlyConfigured where they are wrong."""
+    """Return the settings in force; raise ImproperlyConfigured if one is wrong."""
     given = getattr(django_settings, "ALLOWLIST", {})
     for error in errors(given):
         raise ImproperlyConfigured(error)
@@ -226,7 +226,7 @@ def settings() -> Settings:
 
 
 def errors(given: Any) -> Iterator[str]:
-    """Yield a sentence for everything that is wrong with a value of ``ALLOWLIST``."""
+    """Yield a sentence for each thing that is wrong with a value of ``ALLOWLIST``."""
     if not isinstance(given, Mapping):
         yield "ALLOWLIST must be a dict, such as ALLOWLIST = {'MAX_DOMAINS': 25}."
         return
@@ -242,7 +242,7 @@ def errors(given: Any) -> Iterator[str]:
 
 
 def import_errors(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a sentence for each callable that a well-spelled ``ALLOWLIST`` names and that isn't there."""
+    """Yield a sentence for each callable that ``ALLOWLIST`` names and that can't be used."""
     for name in ("MAY_HAVE_KEYS", "KEYS_OF"):
         try:
             _imported(name, given.get(name))
@@ -251,15 +251,15 @@ def import_errors(given: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _impossible_recipes(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a sentence where a plain new key could not be made."""
+    """Yield a sentence for each list that would keep a new key from being created without entries."""
     if given.get("EMPTY_LIST", "refuse") != "refuse":
         return
     for name, things in (("DOMAIN_MODES", "domains"), ("IP_MODES", "IP addresses")):
         if given.get(name, ("all",))[0] == Mode.LISTED:
             yield (
-                f"ALLOWLIST[{name!r}] makes every new key start as 'listed' while EMPTY_LIST is "
-                f"'refuse', so no key could be made without {things}. Put 'all' first, or set "
-                f"EMPTY_LIST to 'deny' (nothing matches) or 'allow' (everything does)."
+                f"ALLOWLIST[{name!r}] starts every new key as 'listed' while EMPTY_LIST is 'refuse', so "
+                f"nobody could create a key without {things}. Put 'all' first, or set EMPTY_LIST to 'deny' "
+                f"(an empty list matches nothing) or 'allow' (an empty list matches everything)."
             )
 
 

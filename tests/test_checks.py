@@ -1,6 +1,7 @@
-"""The system checks: there where something is wrong, silent where nothing is, and they say what to do."""
+"""The system checks: one for each mistake, none without a mistake, and each says what to do."""
 
-import itertools
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,88 +13,27 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from django.test import RequestFactory
+from django.views.debug import (
+    ExceptionReporter,
+    SafeExceptionReporterFilter,
+    get_default_exception_reporter_filter,
+)
 
 from allowlist import checks
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
-RIGHT: list[dict[str, Any]] = [
-    {},
-    {"MAX_DOMAINS": None, "MAX_IPS": 1},
-    {"DOMAIN_MODES": ["listed"], "EMPTY_LIST": "deny"},
-    {"FRESHNESS": "redis://127.0.0.1:6379/0"},
-    {"DOMAIN_MODES": ("listed", "all"), "EMPTY_LIST": "allow"},
-    {"TRUSTED_PROXIES": ("10.0.0.0/8", "::1", "unix")},
-    {"KEY_QUERY_PARAM": None, "KEY_HEADER": "X-Widget-Key", "CLIENT_IP_HEADER": "X-Real-IP"},
-    {
-        "CONDITIONS": ("by_source",),
-        "DOMAIN_FORMS": ("host",),
-        "IP_FORMS": ("address",),
-        "PUBLIC_IPS_ONLY": True,
-    },
-]
-WRONG: list[tuple[Any, str]] = [
-    ("a text", "must be a dict"),
-    (None, "must be a dict"),
-    ({"MAX_DOMAIN": 25}, "Did you mean 'MAX_DOMAINS'?"),
-    ({"max_ips": 25}, "Did you mean 'MAX_IPS'?"),
-    ({"MAX_DOMAINS": 0}, "above 0, or None"),
-    ({"MAX_IPS": True}, "above 0, or None"),
-    ({"MAX_IPS": "25"}, "above 0, or None"),
-    ({"DOMAIN_MODES": ()}, "at least one of 'all', 'listed'"),
-    ({"DOMAIN_MODES": "all"}, "must be a tuple"),
-    ({"IP_MODES": ("al",)}, "Did you mean 'all'?"),
-    ({"CONDITIONS": ("all", "all")}, "names something twice"),
-    ({"CONDITIONS": ("or",)}, "it may hold 'all', 'any', 'by_source'"),
-    ({"DOMAIN_FORMS": ("hosts",)}, "Did you mean 'host'?"),
-    ({"IP_FORMS": ("cidr",)}, "'address', 'network'"),
-    ({"PUBLIC_IPS_ONLY": 1}, "True or False"),
-    ({"EMPTY_LIST": "refused"}, "Did you mean 'refuse'?"),
-    ({"MISSING_ORIGIN": None}, "'deny', 'allow'"),
-    ({"TRUSTED_PROXIES": "10.0.0.0/8"}, "must be a tuple of networks"),
-    ({"TRUSTED_PROXIES": ("10.0.0.1/8",)}, "holds '10.0.0.1/8'"),
-    ({"TRUSTED_PROXIES": ("proxy.example",)}, 'no network, address or "unix"'),
-    ({"TRUSTED_PROXIES": (10,)}, "holds 10"),
-    ({"CLIENT_IP_HEADER": "HTTP_X_FORWARDED_FOR"}, "such as"),
-    ({"KEY_HEADER": ""}, "such as X-API-Key"),
-    ({"KEY_QUERY_PARAM": ""}, "or None to turn it off"),
-    ({"FRESHNESS": "redis"}, "such as 'redis://127.0.0.1:6379/0'"),
-    ({"DOMAIN_MODES": ("listed",)}, "Put 'all' first, or set EMPTY_LIST to 'deny'"),
-    ({"IP_MODES": ("listed", "all")}, "Put 'all' first, or set EMPTY_LIST to 'deny'"),
-]
-
 
 def found(messages: list[CheckMessage], id_: str) -> list[CheckMessage]:
-    """Return those with this id."""
+    """Return the messages with this id."""
     return [each for each in messages if each.id == id_]
 
 
-@pytest.mark.parametrize("given", RIGHT, ids=str)
-def test_right_settings_pass(settings: Any, given: dict[str, Any]) -> None:
-    settings.ALLOWLIST = given
-    assert checks.check_settings() == []
-
-
-def test_no_settings_at_all_pass(settings: Any) -> None:
-    assert not hasattr(settings, "ALLOWLIST")
-    assert found(run_checks(), "allowlist.E001") == []
-
-
-@pytest.mark.parametrize(("given", "sentence"), WRONG, ids=str)
-def test_wrong_settings_end_the_start_with_a_sentence_that_says_what_to_do(
-    settings: Any, given: Any, sentence: str
-) -> None:
-    settings.ALLOWLIST = given
-    (error,) = found(run_checks(), "allowlist.E001")
-    assert sentence in error.msg
-    assert "ALLOWLIST" in error.msg
-    with pytest.raises(SystemCheckError):
+def test_wrong_settings_keep_the_project_from_starting(settings: Any) -> None:
+    settings.ALLOWLIST = {"MAX_DOMAIN": 25}
+    with pytest.raises(SystemCheckError, match="Did you mean 'MAX_DOMAINS'"):
         call_command("check")
-
-
-def test_every_mistake_is_told_at_once(settings: Any) -> None:
-    settings.ALLOWLIST = {"MAX_DOMAINS": 0, "MAX_IPS": 0, "TYPO": 1}
-    assert len(found(run_checks(), "allowlist.E001")) == 3
 
 
 HEADERS: list[tuple[Any, dict[str, Any], bool]] = [
@@ -108,7 +48,7 @@ HEADERS: list[tuple[Any, dict[str, Any], bool]] = [
 
 
 @pytest.mark.parametrize(("headers", "given", "warned"), HEADERS)
-def test_a_key_header_that_browsers_may_not_send_is_told(
+def test_a_key_header_that_cors_keeps_from_browsers_is_reported(
     settings: Any, headers: Any, given: dict[str, Any], warned: bool
 ) -> None:
     settings.CORS_ALLOW_HEADERS, settings.ALLOWLIST = headers, given
@@ -135,14 +75,14 @@ class OwnCors(CorsMiddleware):
         ([CORS, COMMON], None),
         ([CORS], None),
         ([f"{__name__}.OwnCors", COMMON], None),
-        ([COMMON], "MIDDLEWARE lacks it"),
-        ([], "MIDDLEWARE lacks it"),
+        ([COMMON], "its middleware is missing from MIDDLEWARE"),
+        ([], "its middleware is missing from MIDDLEWARE"),
         ([COMMON, CORS], "after CommonMiddleware"),
         (["no.such.middleware", CORS], None),
         (["tests.test_client_ip.recording", COMMON, f"{__name__}.OwnCors"], "after CommonMiddleware"),
     ],
 )
-def test_a_cors_middleware_that_is_missing_or_late_is_told(
+def test_a_cors_middleware_that_is_missing_or_late_is_reported(
     settings: Any, middleware: list[str], said: str | None
 ) -> None:
     settings.MIDDLEWARE = middleware
@@ -152,14 +92,14 @@ def test_a_cors_middleware_that_is_missing_or_late_is_told(
 
 
 @pytest.mark.parametrize("credentials", [True, False])
-def test_cookies_on_views_open_to_every_page_are_told(settings: Any, credentials: bool) -> None:
+def test_cookies_on_views_that_every_page_can_call_are_reported(settings: Any, credentials: bool) -> None:
     settings.CORS_ALLOW_CREDENTIALS = credentials
     warnings = found(run_checks(), "allowlist.W002")
     assert len(warnings) == credentials
     assert all("authentication_classes = [APIKeyAuthentication]" in str(each.hint) for each in warnings)
 
 
-def test_without_cors_headers_there_is_nothing_to_tell_of_it_and_nothing_to_connect(settings: Any) -> None:
+def test_without_cors_headers_nothing_is_reported_or_connected(settings: Any) -> None:
     settings.CORS_ALLOW_HEADERS, settings.CORS_ALLOW_CREDENTIALS = [], True
     settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if "corsheaders" not in each]
     check_request_enabled.disconnect(dispatch_uid="allowlist.contrib.corsheaders")
@@ -172,9 +112,77 @@ def test_without_cors_headers_there_is_nothing_to_tell_of_it_and_nothing_to_conn
     assert apps.is_installed("corsheaders")
 
 
-def test_wrong_settings_are_told_by_their_own_check_alone(settings: Any) -> None:
+def test_wrong_settings_are_reported_by_one_check(settings: Any) -> None:
     settings.CORS_ALLOW_HEADERS, settings.ALLOWLIST = [], {"KEY_HEADER": 1}
-    assert checks.check_cors() == []
+    for check in (checks.check_cors, checks.check_error_reports, checks.check_plain_http):
+        assert check() == []
+
+
+class Reports(SafeExceptionReporterFilter):
+    """A project's own, which hides widgets too."""
+
+    hidden_settings = re.compile("KEY|WIDGET")
+
+
+@pytest.fixture
+def report_by(settings: Any) -> Iterator[Callable[[str], None]]:
+    """Return a function that sets the project's filter of error reports."""
+    cached: Any = get_default_exception_reporter_filter  # Django caches what the setting names.
+
+    def set_filter(path: str) -> None:
+        settings.DEFAULT_EXCEPTION_REPORTER_FILTER = path
+        cached.cache_clear()
+
+    yield set_filter
+    cached.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["X-API-Key", "Authorization", "X-Widget-Token", "X-Widget", "Site"])
+@pytest.mark.parametrize("path", ["django.views.debug.SafeExceptionReporterFilter", f"{__name__}.Reports"])
+def test_a_key_header_that_error_reports_print_is_reported(
+    settings: Any, report_by: Callable[[str], None], name: str, path: str
+) -> None:
+    settings.ALLOWLIST = {"KEY_HEADER": name}
+    report_by(path)
+    request = RequestFactory().get("/", headers={name: "pk_live_x"})
+    printed = "pk_live_x" in ExceptionReporter(request, None, None, None).get_traceback_text()
+    warnings = checks.check_error_reports()
+    assert len(warnings) == printed
+    for warning in warnings:
+        assert (warning.id, "one of " in warning.msg, "KEY" in warning.msg) == ("allowlist.W007", True, True)
+        assert f"'{name}-Key'" in str(warning.hint)
+
+
+def test_a_foreign_filter_of_error_reports_is_not_judged(
+    settings: Any, report_by: Callable[[str], None]
+) -> None:
+    settings.ALLOWLIST = {"KEY_HEADER": "X-Widget"}
+    report_by("builtins.object")
+    assert checks.check_error_reports() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({}, None),
+        ({"CONDITIONS": ("all", "any")}, None),
+        ({"MISSING_ORIGIN": "deny"}, None),
+        ({"MISSING_ORIGIN": "allow"}, "MISSING_ORIGIN"),
+        ({"CONDITIONS": ("by_source",)}, "by_source"),
+        ({"CONDITIONS": ("all", "by_source")}, "by_source"),
+        ({"MISSING_ORIGIN": "allow", "CONDITIONS": ("by_source",)}, "MISSING_ORIGIN"),
+    ],
+)
+@pytest.mark.parametrize("https", [{}, {"SECURE_SSL_REDIRECT": True}, {"SECURE_HSTS_SECONDS": 60}], ids=str)
+def test_a_page_on_plain_http_that_could_pass_for_a_server_is_reported(
+    settings: Any, given: dict[str, Any], named: str | None, https: dict[str, Any]
+) -> None:
+    settings.ALLOWLIST = given
+    for name, value in https.items():
+        setattr(settings, name, value)
+    warnings = found(run_checks(include_deployment_checks=True), "allowlist.W008")
+    assert len(warnings) == (named is not None and not https)
+    assert all(named in each.msg and "SECURE_SSL_REDIRECT" in str(each.hint) for each in warnings if named)
 
 
 SQLITE = "django.db.backends.sqlite3"
@@ -192,7 +200,7 @@ DATABASES: list[tuple[dict[str, Any], bool]] = [
 
 
 @pytest.mark.parametrize(("database", "warned"), DATABASES, ids=str)
-def test_sqlite_that_would_lock_writers_out_is_told(
+def test_sqlite_that_locks_writers_out_is_reported(
     monkeypatch: pytest.MonkeyPatch, database: dict[str, Any], warned: bool
 ) -> None:
     monkeypatch.setattr(django_settings, "DATABASES", {"default": {}, "mine": database})
@@ -203,9 +211,7 @@ def test_sqlite_that_would_lock_writers_out_is_told(
         assert "OPTIONS = {'transaction_mode': 'IMMEDIATE'}" in str(warning.hint)
 
 
-def test_freshness_that_transactions_keep_from_saving_anything_is_told(
-    settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_freshness_that_saves_no_query_is_reported(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(django_settings, "DATABASES", {"default": {}, "mine": {"ATOMIC_REQUESTS": True}})
     for wrong in ({}, {"FRESHNESS": "redis"}):
         settings.ALLOWLIST = wrong
@@ -229,7 +235,7 @@ CONNECTIONS: list[tuple[dict[str, Any], bool]] = [
 
 
 @pytest.mark.parametrize(("database", "warned"), CONNECTIONS, ids=str)
-def test_connecting_anew_at_every_request_is_told(
+def test_connecting_at_every_request_is_reported(
     monkeypatch: pytest.MonkeyPatch, database: dict[str, Any], warned: bool
 ) -> None:
     monkeypatch.setattr(django_settings, "DATABASES", {"default": {}, "mine": database})
@@ -240,29 +246,9 @@ def test_connecting_anew_at_every_request_is_told(
         assert "CONN_MAX_AGE" in str(warning.hint)
 
 
-def test_connections_are_told_of_at_deployment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(django_settings, "DATABASES", {"default": {"ENGINE": POSTGRES}})
-    assert found(run_checks(databases=[]), "allowlist.W004") == []
-    assert len(found(run_checks(include_deployment_checks=True, databases=[]), "allowlist.W004")) == 1
-
-
-def test_sqlite_is_told_of_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        django_settings, "DATABASES", {"default": {"ENGINE": SQLITE, "ATOMIC_REQUESTS": True}}
-    )
-    assert len(found(run_checks(databases=[]), "allowlist.W003")) == 1
-
-
-def test_each_check_has_an_id_and_a_hint_of_its_own(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.CORS_ALLOW_HEADERS, settings.CORS_ALLOW_CREDENTIALS = [], True
+def test_connections_are_reported_only_at_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
     databases = {"a": {"ENGINE": SQLITE, "ATOMIC_REQUESTS": True}, "b": {"ENGINE": POSTGRES}}
     monkeypatch.setattr(django_settings, "DATABASES", databases)
-    settings.ALLOWLIST = {"FRESHNESS": "redis://127.0.0.1:6379/0"}
-    told = [
-        *checks.check_cors(),
-        *checks.check_sqlite(),
-        *checks.check_connections(),
-        *checks.check_freshness(),
-    ]
-    assert [each.id for each in told] == [f"allowlist.W00{number}" for number in range(1, 6)]
-    assert all(a.hint != b.hint for a, b in itertools.combinations(told, 2))
+    always, deploy = (run_checks(include_deployment_checks=each, databases=[]) for each in (False, True))
+    assert (len(found(always, "allowlist.W003")), len(found(always, "allowlist.W004"))) == (1, 0)
+    assert (len(found(deploy, "allowlist.W003")), len(found(deploy, "allowlist.W004"))) == (1, 1)

@@ -1,4 +1,4 @@
-"""The settings: each one's default, check and effect, and what happens where they are wrong."""
+"""The settings: the default, check and effect of each, and what happens if one is wrong."""
 
 import sys
 from dataclasses import fields
@@ -49,62 +49,62 @@ DEFAULTS: dict[str, Any] = {
     "KEYS_OF": None,
 }
 ONE_NUMBER = "must be a whole number above 0, or None for no limit."
-NO_NETWORK = 'is no network, address or "unix"'
+NO_NETWORK = 'isn\'t a network, an IP address or "unix"'
 WRONG: list[tuple[str, Any, str]] = [
     *[(name, value, ONE_NUMBER) for name in ("MAX_DOMAINS", "MAX_IPS") for value in (0, -1, True, "25", 2.5)],
     ("DOMAIN_MODES", "listed", "must be a tuple with at least one of 'all', 'listed'."),
     ("DOMAIN_MODES", (), "must be a tuple with at least one of 'all', 'listed'."),
     ("DOMAIN_MODES", None, "must be a tuple with at least one of 'all', 'listed'."),
-    ("DOMAIN_MODES", ("all", "all"), "names something twice."),
-    ("DOMAIN_MODES", ("list",), "holds 'list'; it may hold 'all', 'listed'. Did you mean 'listed'?"),
-    ("IP_MODES", ("ALL",), "holds 'ALL'; it may hold 'all', 'listed'. Did you mean 'all'?"),
-    ("IP_MODES", ["all", 7], "holds 7; it may hold 'all', 'listed'."),
+    ("DOMAIN_MODES", ("all", "all"), "contains a value twice."),
+    ("DOMAIN_MODES", ("list",), "contains 'list'. Valid values are 'all', 'listed'. Did you mean 'listed'?"),
+    ("IP_MODES", ("ALL",), "contains 'ALL'. Valid values are 'all', 'listed'. Did you mean 'all'?"),
+    ("IP_MODES", ["all", 7], "contains 7. Valid values are 'all', 'listed'."),
     (
         "CONDITIONS",
         ("by-source",),
-        "holds 'by-source'; it may hold 'all', 'any', 'by_source'. Did you mean 'by_source'?",
+        "contains 'by-source'. Valid values are 'all', 'any', 'by_source'. Did you mean 'by_source'?",
     ),
     (
         "DOMAIN_FORMS",
         ("origins",),
-        "holds 'origins'; it may hold 'origin', 'host', 'wildcard'. Did you mean 'origin'?",
+        "contains 'origins'. Valid values are 'origin', 'host', 'wildcard'. Did you mean 'origin'?",
     ),
-    ("IP_FORMS", ({},), "holds {}; it may hold 'address', 'network'."),
+    ("IP_FORMS", ({},), "contains {}. Valid values are 'address', 'network'."),
     ("PUBLIC_IPS_ONLY", 1, "must be True or False."),
     (
         "EMPTY_LIST",
         "refused",
-        "is 'refused'; it must be 'refuse', 'deny', 'allow'. Did you mean 'refuse'?",
+        "is 'refused'. Valid values are 'refuse', 'deny', 'allow'. Did you mean 'refuse'?",
     ),
-    ("EMPTY_LIST", None, "is None; it must be 'refuse', 'deny', 'allow'."),
-    ("MISSING_ORIGIN", "Allow", "is 'Allow'; it must be 'deny', 'allow'. Did you mean 'allow'?"),
+    ("EMPTY_LIST", None, "is None. Valid values are 'refuse', 'deny', 'allow'."),
+    ("MISSING_ORIGIN", "Allow", "is 'Allow'. Valid values are 'deny', 'allow'. Did you mean 'allow'?"),
     ("TRUSTED_PROXIES", "10.0.0.0/8", 'must be a tuple of networks, such as ("10.0.0.0/8", "unix").'),
     (
         "TRUSTED_PROXIES",
         ("10.0.0.1/8",),
-        "holds '10.0.0.1/8', which is no network, address or \"unix\" (10.0.0.1/8 has host bits set).",
+        f"contains '10.0.0.1/8', which {NO_NETWORK} (10.0.0.1/8 has host bits set).",
     ),
     (
         "TRUSTED_PROXIES",
         ("proxy",),
-        f"holds 'proxy', which {NO_NETWORK} ('proxy' does not appear to be an IPv4 or IPv6 network).",
+        f"contains 'proxy', which {NO_NETWORK} ('proxy' does not appear to be an IPv4 or IPv6 network).",
     ),
     (
         "TRUSTED_PROXIES",
         (10,),
-        f"holds 10, which {NO_NETWORK} ('10' does not appear to be an IPv4 or IPv6 network).",
+        f"contains 10, which {NO_NETWORK} ('10' does not appear to be an IPv4 or IPv6 network).",
     ),
     *[
-        (name, value, f"must be a header's name as clients send it, such as {example}.")
+        (name, value, f"must be the name of a header as clients send it, such as {example}.")
         for name, example in (("CLIENT_IP_HEADER", "X-Forwarded-For"), ("KEY_HEADER", "X-API-Key"))
         for value in ("", "-", "HTTP_X_API_KEY", "X API Key", "X-Schlüssel", None)
     ],
     *[
-        ("KEY_QUERY_PARAM", value, "must be a query parameter's name, or None to turn it off.")
+        ("KEY_QUERY_PARAM", value, "must be the name of a query parameter, or None to read none.")
         for value in ("", 5, False)
     ],
     *[
-        ("FRESHNESS", value, "must be None, or a Redis's address, such as 'redis://127.0.0.1:6379/0'.")
+        ("FRESHNESS", value, "must be None or a Redis URL, such as 'redis://127.0.0.1:6379/0'.")
         for value in (
             "redis",
             "127.0.0.1:6379",
@@ -118,11 +118,11 @@ WRONG: list[tuple[str, Any, str]] = [
     (
         "FRESHNESS",
         "redis://127.0.0.1:6379/0?db=shop",
-        "cannot be used: Invalid value for 'db' in connection URL.",
+        "can't be used: Invalid value for 'db' in connection URL.",
     ),
     ("ENVIRONMENTS", "live", "must be a tuple with at least one of 'live', 'test'."),
     ("ENVIRONMENTS", (), "must be a tuple with at least one of 'live', 'test'."),
-    ("ENVIRONMENTS", ("prod",), "holds 'prod'; it may hold 'live', 'test'."),
+    ("ENVIRONMENTS", ("prod",), "contains 'prod'. Valid values are 'live', 'test'."),
     *[
         (name, value, "must be None or the dotted path of a callable, such as 'shop.keys.keys_of'.")
         for name in ("MAY_HAVE_KEYS", "KEYS_OF")
@@ -130,8 +130,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ],
 ]
 UNIMPORTABLE = [
-    ("shop.keys.keys_of", "cannot be imported: No module named 'shop'"),
-    ("django.nothing", 'cannot be imported: Module "django" does not define a "nothing" attribute/class'),
+    ("shop.keys.keys_of", "can't be imported: No module named 'shop'"),
+    ("django.nothing", 'can\'t be imported: Module "django" does not define a'),
     ("django.VERSION", "names 'django.VERSION', which isn't callable."),
 ]
 RIGHT: list[tuple[str, Any]] = [
@@ -163,18 +163,18 @@ def test_freshness_needs_its_packages(monkeypatch: pytest.MonkeyPatch, missing: 
     assert sentence.endswith("needs redis and hiredis: pip install 'django-allowlist[redis]'.")
 
 
-def test_an_option_that_redis_does_not_know_is_told_before_a_change_would_fail_of_it() -> None:
+def test_an_option_that_redis_does_not_know_is_reported_at_start() -> None:
     (sentence,) = errors({"FRESHNESS": "redis://:secret@127.0.0.1:6379/0?timeuot=1"})
     assert "timeuot" in sentence
     assert "secret" not in sentence
 
 
-def test_a_redis_s_password_is_in_no_report_that_prints_the_settings() -> None:
+def test_the_password_of_redis_is_not_in_the_settings_repr() -> None:
     assert "secret" not in repr(Settings(FRESHNESS="redis://:secret@127.0.0.1:6379/0"))
 
 
-def told() -> list[str]:
-    """Return what the system checks say of the settings in force."""
+def reported() -> list[str]:
+    """Return what the system checks report about the settings in force."""
     return [each.msg for each in checks.run_checks() if each.id == "allowlist.E001"]
 
 
@@ -182,10 +182,10 @@ class TestDefaults:
     def test_are_those_of_the_documentation(self) -> None:
         assert not hasattr(django_settings, "ALLOWLIST")
         assert {name: getattr(settings(), name) for name in DEFAULTS} == DEFAULTS
-        assert not told()
+        assert not reported()
         with override_settings(ALLOWLIST={}):
             assert {name: getattr(settings(), name) for name in DEFAULTS} == DEFAULTS
-            assert not told()
+            assert not reported()
 
     def test_there_is_no_other_setting(self) -> None:
         assert [field.name for field in fields(Settings) if field.init] == list(DEFAULTS)
@@ -196,22 +196,22 @@ class TestDefaults:
 
 
 class TestChecks:
-    def test_every_setting_is_given_a_wrong_value_here(self) -> None:
-        assert {name for name, _value, _told in WRONG} == set(DEFAULTS)
+    def test_every_setting_has_a_wrong_value_in_the_table(self) -> None:
+        assert {name for name, _value, _sentence in WRONG} == set(DEFAULTS)
 
     @pytest.mark.parametrize(("name", "value", "sentence"), WRONG)
     def test_a_wrong_value_is_an_error_that_says_what_is_right(
         self, name: str, value: Any, sentence: str
     ) -> None:
         with override_settings(ALLOWLIST={name: value}):
-            assert told() == [f"ALLOWLIST[{name!r}] {sentence}"]
+            assert reported() == [f"ALLOWLIST[{name!r}] {sentence}"]
             with pytest.raises(ImproperlyConfigured, match=name):
                 settings()
 
     @pytest.mark.parametrize(("name", "value"), RIGHT)
-    def test_a_right_value_is_none_and_is_in_force(self, name: str, value: Any) -> None:
+    def test_a_right_value_is_no_error_and_is_in_force(self, name: str, value: Any) -> None:
         with override_settings(ALLOWLIST={name: value}):
-            assert not told()
+            assert not reported()
             assert getattr(settings(), name) == (tuple(value) if isinstance(value, list) else value)
 
     @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ class TestChecks:
         self, name: str, attribute: str, path: str, sentence: str
     ) -> None:
         with override_settings(ALLOWLIST={name: path}):
-            (error,) = told()
+            (error,) = reported()
             assert error.startswith(f"ALLOWLIST[{name!r}] {sentence}")
             with pytest.raises(ImproperlyConfigured, match=name):
                 getattr(settings(), attribute)
@@ -246,39 +246,39 @@ class TestChecks:
     )
     def test_an_unknown_name_is_an_error_that_offers_the_nearest(self, name: Any, offer: str) -> None:
         with override_settings(ALLOWLIST={name: 1}):
-            assert told() == [f"ALLOWLIST has no setting {name!r}.{offer}"]
+            assert reported() == [f"ALLOWLIST has no setting {name!r}.{offer}"]
             with pytest.raises(ImproperlyConfigured):
                 settings()
 
-    def test_everything_wrong_is_told_at_once(self) -> None:
+    def test_every_mistake_is_reported_at_once(self) -> None:
         with override_settings(ALLOWLIST={"MAX_IPS": 0, "MAX_IPZ": 5, "EMPTY_LIST": "no"}):
-            assert len(told()) == 3
+            assert len(reported()) == 3
 
     @pytest.mark.parametrize("value", [None, [], "MAX_IPS", 5])
-    def test_a_value_that_is_no_dict_is_an_error(self, value: Any) -> None:
+    def test_a_value_that_is_not_a_dict_is_an_error(self, value: Any) -> None:
         with override_settings(ALLOWLIST=value):
-            assert told() == ["ALLOWLIST must be a dict, such as ALLOWLIST = {'MAX_DOMAINS': 25}."]
+            assert reported() == ["ALLOWLIST must be a dict, such as ALLOWLIST = {'MAX_DOMAINS': 25}."]
 
     @pytest.mark.parametrize("name", ["DOMAIN_MODES", "IP_MODES"])
     @pytest.mark.parametrize("modes", [("listed",), ["listed", "all"]])
-    def test_a_recipe_in_which_a_plain_key_cannot_be_made_is_an_error(
+    def test_settings_that_refuse_every_plain_new_key_are_an_error(
         self, creator: User, name: str, modes: Any
     ) -> None:
         with override_settings(ALLOWLIST={name: modes}):
-            assert len(told()) == 1
-            assert f"ALLOWLIST[{name!r}] makes every new key start as 'listed'" in told()[0]
+            assert len(reported()) == 1
+            assert f"ALLOWLIST[{name!r}] starts every new key as 'listed'" in reported()[0]
         for empty in ("deny", "allow"):
             with override_settings(ALLOWLIST={name: modes, "EMPTY_LIST": empty}):
-                assert not told()
+                assert not reported()
                 APIKey.objects.create_key(name="Shop", creator=creator)
 
-    def test_of_wrong_modes_the_recipe_is_not_judged(self) -> None:
+    def test_wrong_modes_are_reported_once(self) -> None:
         assert len(list(errors({"DOMAIN_MODES": ("listed", "listed")}))) == 1
         assert len(list(errors({"EMPTY_LIST": "none", "IP_MODES": ("listed",)}))) == 2
 
 
 class TestEffects:
-    """Of EMPTY_LIST, limits, modes and forms at save, see also test_entries and test_keys."""
+    """What test_entries and test_keys don't test already."""
 
     @pytest.fixture
     def token(self, creator: User) -> str:
