@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import (
+    AddressValueError,
     IPv4Address,
     IPv4Network,
     IPv6Address,
@@ -21,6 +22,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
+from typing import NamedTuple
 
 from .origins import ends_in_number
 from .problems import EntryError, Problem, check_text
@@ -29,6 +31,9 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 WIDEST_IPV4 = 8
+_OCTET = "(?:[0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])"
+_USUAL_IPV4 = re.compile(rf"(?:[1-9]|[1-9][0-9]|1[0-9]{{2}}|2[01][0-9]|22[0-3])(?:\.{_OCTET}){{3}}", re.ASCII)
+_USUAL_IPV6 = re.compile(r"(?!ff)[1-9a-f][0-9a-f]{0,3}:[0-9a-f:]+", re.ASCII)
 _BROADCAST = IPv4Address("255.255.255.255")
 _PREFIX = re.compile(r"0|[1-9][0-9]{0,2}", re.ASCII)
 _ADDRESS = re.compile(r"[0-9a-f:.]+", re.ASCII | re.IGNORECASE)
@@ -85,13 +90,11 @@ class IPList:
         networks: dict[tuple[int, int], dict[int, str]] = {}
         for text in texts:
             try:
-                network = parse_ip(text).network
+                version, shift, first = read_canonical(text) or _block(parse_ip(text).network)
             except EntryError:
                 unreadable.append(text)
                 continue
-            shift = network.max_prefixlen - network.prefixlen
-            of_width = networks.setdefault((network.version, shift), {})
-            of_width[int(network.network_address) >> shift] = text
+            networks.setdefault((version, shift), {})[first] = text
         self._networks = tuple((version, shift, nets) for (version, shift), nets in networks.items())
         self.unreadable = tuple(unreadable)
 
@@ -102,6 +105,43 @@ class IPList:
             if of_version == version and (text := networks.get(number >> shift)) is not None:
                 return text
         return None
+
+
+class Block(NamedTuple):
+    """A network as numbers: the bits of its addresses that vary, and the number that the rest makes."""
+
+    version: int
+    shift: int
+    first: int
+
+
+def _block(network: Network) -> Block:
+    shift = network.max_prefixlen - network.prefixlen
+    return Block(network.version, shift, int(network.network_address) >> shift)
+
+
+def read_canonical(text: str) -> Block | None:
+    """Return the network that ``parse_ip`` reads in most canonical texts, at a third of the cost, else None.
+
+    Left to the parser: what lies in ``0.0.0.0/8``, ``224.0.0.0/3``, ``::/4`` and ``ff00::/8``, where some
+    entries are refused or read as others.
+    """
+    address, slash, prefix = text.partition("/")
+    if _USUAL_IPV4.fullmatch(address):
+        version, bits, widest, number = 4, 32, WIDEST_IPV4, int.from_bytes(map(int, address.split(".")))
+    elif _USUAL_IPV6.fullmatch(address):
+        try:
+            version, bits, widest, number = 6, 128, 1, int(IPv6Address(address))
+        except AddressValueError:
+            return None
+    else:
+        return None
+    if not slash:
+        return Block(version, 0, number)
+    shift = bits - int(prefix) if _PREFIX.fullmatch(prefix) else -1
+    if not 0 <= shift <= bits - widest or number & ((1 << shift) - 1):
+        return None
+    return Block(version, shift, number >> shift)
 
 
 def parse_address(text: str) -> Address | None:

@@ -20,7 +20,9 @@ MAX_LABEL = 63
 MAX_ORIGIN = len("https://") + MAX_HOST + len(".:65535")
 
 _LABEL = rf"[a-z0-9_](?:[a-z0-9_-]{{0,{MAX_LABEL - 2}}}[a-z0-9_])?"
-_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+NAME = rf"{_LABEL}(?:\.{_LABEL})*"
+"""The pattern of a DNS name in lower case; its length is checked apart."""
+_NAME = re.compile(NAME)
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 # Bounded, so that a huge header is refused without trying every way to read it.

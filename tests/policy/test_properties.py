@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, reject, settings
 from hypothesis import strategies as st
 
+from allowlist.policy import entries, networks
 from allowlist.policy.decision import Condition, Policy, Source, decide
 from allowlist.policy.entries import DomainEntry, DomainForm, DomainList, display, parse_domain
 from allowlist.policy.guards import read_domain, read_ip
@@ -273,6 +274,26 @@ def test_reading_a_domain_gives_an_entry_or_a_problem_with_good_guesses(
         assert read_domain(entry.text, allowed) == entry
 
 
+canonical = st.builds(
+    "{}{}{}{}".format, st.sampled_from(["", "https://", "http://"]), st.sampled_from(["", "*."]), names, ports
+)
+
+
+@tried
+@given(misspelt | canonical)
+@example("https://shop.example.com:443")
+@example("https://*.shop.example.com:65536")
+@example("*.1.com.0x1")
+@example("shop.example.com:80")
+@example("a." * 126 + "ab")
+@example("a." * 126 + "abc")
+@example("\uff41.example.com")
+def test_the_short_way_to_read_a_stored_domain_is_the_parsers(text: str) -> None:
+    for spelt in (text, getattr(entry_or_error(lambda: parse_domain(text)), "text", "")):
+        entry = entries.read_canonical(spelt)
+        assert entry is None or entry == parse_domain(spelt)
+
+
 @tried
 @given(misspelt)
 def test_an_entry_is_the_host_a_browser_makes_of_the_same_text(text: str) -> None:
@@ -327,6 +348,24 @@ def test_reading_an_ip_gives_an_entry_or_a_problem_with_good_guesses(
         if public_only:
             assert entry.network.is_global
             assert not entry.network.is_multicast
+
+
+@tried
+@given(misspelt_ips)
+@example("203.0.113.0/024")
+@example("203.0.113.7/24")
+@example("223.255.255.255/32")
+@example("224.0.0.1")
+@example("7.0.0.0/7")
+@example("fe00::/7")
+@example("1::/0")
+@example("ff02::1")
+@example("::ffff:203.0.113.7")
+@example("\u0661.2.3.4")
+def test_the_short_way_to_read_a_stored_ip_is_the_parsers(text: str) -> None:
+    for spelt in (text, getattr(entry_or_error(lambda: parse_ip(text)), "text", "")):
+        block = networks.read_canonical(spelt)
+        assert block is None or block == networks._block(parse_ip(spelt).network)
 
 
 @tried
