@@ -71,8 +71,8 @@ def test_a_key_is_made_and_its_token_shown(site: Admin, creator: User) -> None:
 
 def test_the_form_says_what_allowing_all_does_to_a_list(site: Admin) -> None:
     text = site.get("add/").text
-    assert text.count("While all are allowed, entries in the list do nothing.") == 2
-    assert text.count("Choosing to allow all empties the list.") == 2
+    for label in ("Allow all domains", "Allow all IPs"):
+        assert f"Entries have no effect while “{label}” is selected. Selecting it deletes them." in text
 
 
 def test_a_secret_token_is_shown_in_that_answer_and_kept_nowhere(site: Admin) -> None:
@@ -139,7 +139,7 @@ def test_a_new_keys_duplicates_are_told(site: Admin) -> None:
     fields = rows(new(site, **LISTED), "allowed_domains", ("", "example.com"), ("", "EXAMPLE.com"))
     response = site.send("add/", {**fields, "paste_domains": "a.test, faß.de, xn--fa-hia.de"})
     assert texts(APIKey.objects.get()) == ["example.com", "a.test", "xn--fa-hia.de"]
-    assert "Listed already: example.com, faß.de." in response.content.decode()
+    assert "Already listed: example.com, faß.de." in response.content.decode()
 
 
 def test_a_new_key_with_entries_has_to_say_that_its_list_is_on(site: Admin) -> None:
@@ -161,7 +161,7 @@ def test_a_new_key_with_entries_has_to_say_that_its_list_is_on(site: Admin) -> N
         (LISTED, "Domains: a list that is switched on needs an entry. Add one, or allow all instead."),
         (
             {"kind": "secret", **LISTED},
-            "A secret key is used by servers, so it has no domain list. List IPs instead.",
+            "Secret keys have no domain list. Choose “Allow all domains”, and list the servers' IPs instead.",
         ),
         (
             {"kind": "secret", "paste_domains": "example.com"},
@@ -278,14 +278,14 @@ def test_pasting_adds_to_the_list_and_tells_what_is_listed_already(site: Admin, 
         "203.0.113.7",
         "203.0.113.8",
     ]
-    assert "Listed already: example.com, 203.0.113.7." in page.messages
+    assert "Already listed: example.com, 203.0.113.7." in page.messages
     assert page.fields["paste_domains"] == ""
 
 
 def test_an_added_row_that_is_listed_already_is_skipped_and_told(site: Admin, key: APIKey) -> None:
     fields = rows(site.get(change(key)).fields, "allowed_ips", ("Twice", "203.0.113.7"))
     page = site.saved(change(key), fields)
-    assert "Listed already: 203.0.113.7." in page.messages
+    assert "Already listed: 203.0.113.7." in page.messages
     assert key.allowed_ips.get().name == ""
 
 
@@ -652,8 +652,8 @@ def test_who_may_only_look_is_shown_no_controls(narrow: Callable[..., User]) -> 
 @pytest.mark.parametrize(
     ("step", "question"),
     [
-        ("rotate", "The key gets a new token, and the one in use stops working at once."),
-        ("revoke", "The key stops working at once and for good."),
+        ("rotate", "The key gets a new token. The current token stops working immediately."),
+        ("revoke", "The key stops working immediately. You can't undo this."),
     ],
 )
 def test_a_step_asks_before_it_acts(site: Admin, key: APIKey, step: str, question: str) -> None:
@@ -709,7 +709,7 @@ def test_a_step_on_a_key_revoked_in_another_tab_is_told(
     key.revoke()
     before = snapshot()
     response: Any = getattr(site.client, method)(f"{site.base}{key.pk}/{step}/", follow=True)
-    assert "This key is revoked already." in response.content.decode()
+    assert "This key is already revoked." in response.content.decode()
     assert snapshot() == before
     assert not LogEntry.objects.exists()
 
@@ -728,7 +728,7 @@ def test_a_superuser_takes_a_key_over_in_one_logged_step(superuser: User, creato
     assert site.get(change(key)).fields["name"] == "Widget"
     assert Admin(creator).client.get(f"{site.base}{key.pk}/change/").status_code == 404
     again: Any = site.client.post(f"{site.base}{key.pk}/take-over/", follow=True)
-    assert "This key is yours already." in again.content.decode()
+    assert "This key is already yours." in again.content.decode()
     assert LogEntry.objects.count() == 1
 
 
@@ -737,7 +737,7 @@ def test_the_key_of_a_deleted_user_is_taken_over(superuser: User, creator: User,
     key.refresh_from_db()
     assert key.creator is None
     response: Any = Admin(superuser).client.post(f"/admin/allowlist/apikey/{key.pk}/take-over/", follow=True)
-    assert "Took the key over from nobody." in response.content.decode()
+    assert "Took the key over. It had no creator." in response.content.decode()
 
 
 def test_steps_need_the_csrf_token(creator: User, key: APIKey) -> None:
@@ -756,7 +756,7 @@ def test_the_list_shows_what_tells_keys_apart_and_no_whole_token(site: Admin, ke
     APIKey.objects.create_key(name="Old", creator=key.creator, expires_at=timezone.now() - timedelta(days=1))
     APIKey.objects.create_key(name="Gone", creator=key.creator)[0].revoke()
     page = site.get("")
-    for said in ("Widget", key.hint, "Works", "Expired", "Revoked", "Allow only listed domains"):
+    for said in ("Widget", key.hint, "Active", "Expired", "Revoked", "Allow only listed domains"):
         assert said in page.text
     assert not TOKEN.search(page.text)
 
@@ -948,7 +948,7 @@ def test_a_row_removed_in_another_tab_is_named(site: Admin, key: APIKey) -> None
     key.remove_domains(["example.com"])
     before = snapshot()
     page = site.refused(change(key), {**old_tab, "name": "Renamed"})
-    assert "“example.com” has been removed meanwhile. Load this page again." in page.errors
+    assert "“example.com” was removed after you opened this page. Reload the page." in page.errors
     assert snapshot() == before
     site.saved(change(key), {**old_tab, "allowed_domains-0-DELETE": "on"})
     assert texts(key)[:2] == ["https://shop.example.com", "new.test"]
@@ -958,7 +958,7 @@ def test_a_list_turned_off_in_another_tab_is_told(site: Admin, key: APIKey) -> N
     old_tab = site.get(change(key)).fields
     key.allow_all_domains()
     page = site.refused(change(key), {**old_tab, "allowed_domains-0-name": "Apex"})
-    assert "“example.com” has been removed meanwhile. Load this page again." in page.errors
+    assert "“example.com” was removed after you opened this page. Reload the page." in page.errors
     key.refresh_from_db()
     assert key.domain_mode == "all"
 

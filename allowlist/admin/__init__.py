@@ -1,5 +1,6 @@
 """The Django admin."""
 
 from .keys import APIKeyAdmin
+from .own_keys import OwnKeysMixin
 
-__all__ = ["APIKeyAdmin"]
+__all__ = ["APIKeyAdmin", "OwnKeysMixin"]

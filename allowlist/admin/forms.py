@@ -1,20 +1,30 @@
-"""What people type into the admin: the key's form, its lists' rows, and how both are written.
+"""The forms of a key and its two lists, and how what people type is written.
 
-Nothing is judged here but by the models; what they refuse is shown on the form.
+The models judge what is typed. A page shows what they refuse on the form. Nothing here belongs to the
+admin, so pages of a site's own can use it.
 """
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
+from django.core import signing
 from django.core.exceptions import ValidationError
+from django.core.paginator import Page, Paginator
+from django.forms.formsets import ManagementForm
+from django.http import QueryDict
+from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..conf import settings
 from ..models import APIKey
-from ..models.edits import DOMAINS, IPS, Edit, EntryInput, ListKind
+from ..models.edits import DOMAINS, IPS, Edit, EntryInput, ListKind, for_each_list
 from ..models.keys import Entry
 from ..policy.decision import Mode
 from ..policy.problems import split_pasted
+from ..policy.tokens import Kind
 from ..validators import shown
 
 if TYPE_CHECKING:
@@ -31,29 +41,77 @@ PASTED = {DOMAINS.field: "paste_domains", IPS.field: "paste_ips"}
 """The boxes that whole lists are pasted into, by list."""
 CHOICES = {"domain_mode": "DOMAIN_MODES", "ip_mode": "IP_MODES", "condition": "CONDITIONS"}
 """The settings that say what may be chosen, by field."""
-MODE_HELP = gettext_lazy(
-    "While all are allowed, entries in the list do nothing. Choosing to allow all empties the list."
+MODE_HELP = {
+    "domain_mode": gettext_lazy(
+        "Entries have no effect while “Allow all domains” is selected. Selecting it deletes them."
+    ),
+    "ip_mode": gettext_lazy(
+        "Entries have no effect while “Allow all IPs” is selected. Selecting it deletes them."
+    ),
+}
+SECRET_MODE = gettext_lazy(
+    "Secret keys have no domain list. Choose “Allow all domains”, and list the servers' IPs instead."
 )
+ROWS_A_PAGE = 80
+"""Two lists with this many rows of six fields stay below Django's DATA_UPLOAD_MAX_NUMBER_FIELDS of 1,000."""
+SEEN, SALT = "SEEN", "allowlist.seen"
+"""The field of a formset that says what its rows showed, and what it is signed with."""
 
 
-class SeenForm(ModelForm):
-    """Tells what its user changed from what its user saw, not from what was saved meanwhile.
+def controls(kind: str) -> list[str]:
+    """Return the fields that leave a creator something to choose, for a key of this ``kind``."""
+    hidden = {DOMAINS.mode} if kind == Kind.SECRET else set()
+    return [name for name in CHOICES if name not in hidden and len(_allowed(name)) > 1]
 
-    So a rename sent from a tab opened long ago changes the name alone.
+
+def _allowed(name: str) -> tuple[str, ...]:
+    allowed: tuple[str, ...] = getattr(settings(), CHOICES[name])
+    return allowed
+
+
+class KeyForm(ModelForm):
+    """A key's own fields.
+
+    It takes for changed what its user changed from what its user saw, not from what was saved in the
+    meantime. So a rename sent from a tab opened long ago changes the name alone.
     """
+
+    is_change: bool
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.is_change = not self.instance._state.adding
         for field in self.fields.values():
-            field.show_hidden_initial = not self.instance._state.adding
+            field.show_hidden_initial = self.is_change
+        for name in self.fields.keys() & CHOICES.keys():
+            self._offer(name)
+
+    def _offer(self, name: str) -> None:
+        """Offer what the settings allow, and what the key has even if they no longer allow it."""
+        field: Any = self.fields[name]
+        model_field: Any = APIKey._meta.get_field(name)
+        allowed = _allowed(name)
+        stored = (getattr(self.instance, name),) if self.is_change else ()
+        labels = dict(model_field.flatchoices)
+        field.choices = [(value, labels[value]) for value in dict.fromkeys((*allowed, *stored))]
+        field.initial = allowed[0]
+        field.help_text = MODE_HELP.get(name, field.help_text)
+
+    def chosen(self, name: str) -> Any:
+        """Return what the user chose for a field, None if they left it alone; a new key has it all chosen."""
+        names = self.changed_data if self.is_change else self.cleaned_data
+        return self.cleaned_data[name] if name in names else None
+
+    def pasted(self, kind: ListKind) -> list[EntryInput]:
+        """Return the entries in the box of the list."""
+        return list(split_pasted(self.cleaned_data.get(PASTED[kind.field]) or ""))
 
 
-class APIKeyForm(SeenForm):
+class APIKeyForm(KeyForm):
     """A key's own fields, and two boxes to paste whole lists into."""
 
     refused: ValidationError | None = None
-    """What the models refused when this form was saved, to be shown on it."""
-    is_change: bool
+    """What the models refused when this form was saved. The form shows it."""
 
     paste_domains = forms.CharField(
         label=gettext_lazy("Add several domains"),
@@ -70,39 +128,26 @@ class APIKeyForm(SeenForm):
         strip=False,
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.is_change = not self.instance._state.adding
-        for name in self.fields.keys() & {DOMAINS.mode, IPS.mode}:
-            self.fields[name].help_text = MODE_HELP
-        for name in self.fields.keys() & CHOICES.keys() if self.is_change else ():
-            self._offer_stored(name)
-
-    def _offer_stored(self, name: str) -> None:
-        """Offer what the key has, even where the settings no longer let it be chosen anew."""
-        field: Any = self.fields[name]
-        stored = getattr(self.instance, name)
-        if stored not in dict(field.choices):
-            model_field: Any = APIKey._meta.get_field(name)
-            field.choices = [*field.choices, (stored, dict(model_field.flatchoices)[stored])]
-
     def clean(self) -> dict[str, Any] | None:
         """Show what the models refused."""
         if self.refused is not None:
             raise ValidationError(list(self.refused.messages))
+        typed = self.cleaned_data
+        if typed.get("kind") == Kind.SECRET and typed.get(DOMAINS.mode) == Mode.LISTED:
+            self.add_error(DOMAINS.mode, ValidationError(SECRET_MODE, code="secret_key"))
         return super().clean()
 
-    def chose(self, name: str) -> bool:
-        """Return whether the user chose a value of the field: for a new key that is what is shown."""
-        return name in (self.changed_data if self.is_change else self.cleaned_data)
 
-    def pasted(self, which: ListKind) -> list[EntryInput]:
-        """Return the entries in the box of the list."""
-        return list(split_pasted(self.cleaned_data.get(PASTED[which.field]) or ""))
+class EntryForm(ModelForm):
+    """One entry's row. Its initial values are what its user saw, whatever was saved in the meantime."""
 
-
-class EntryForm(SeenForm):
-    """One entry's row."""
+    def clean(self) -> dict[str, Any] | None:
+        """Keep what is stored in the fields that the user left alone."""
+        cleaned = super().clean() or self.cleaned_data
+        if not self.instance._state.adding:
+            untouched = cleaned.keys() & self.base_fields.keys() - set(self.changed_data)
+            cleaned |= {name: getattr(self.instance, name) for name in untouched}
+        return cleaned
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -112,44 +157,147 @@ class EntryForm(SeenForm):
             column.strip = False
 
     def validate_constraints(self) -> None:
-        """Check nothing: whether a text is listed twice is judged with the whole list, at the end."""
+        """Check nothing: whether an entry is listed twice is judged with the whole list, at the end."""
 
 
 class EntryFormSet(InlineFormSet):
-    """The rows of one list."""
+    """The rows of one list, a page at a time.
+
+    Each row would need hidden fields to say what it showed. One signed field says it for all rows.
+    """
+
+    query = QueryDict()
+    """The query of the page's address, which says which page of rows to show."""
+
+    @property
+    def page_parameter(self) -> str:
+        """Return the name of the query's parameter with the number of the page of rows."""
+        return f"{self.prefix}-page"
+
+    @cached_property
+    def page(self) -> Page[Entry]:
+        """Return the page of rows that is asked for, or the nearest."""
+        rows = super().get_queryset()
+        return Paginator(rows, ROWS_A_PAGE).get_page(self.query.get(self.page_parameter))
+
+    def page_links(self) -> Iterator[tuple[int | str, str]]:
+        """Yield the number and the query of each page of rows; a gap has no query."""
+        for number in self.page.paginator.get_elided_page_range(self.page.number):
+            query = self.query.copy()
+            query[self.page_parameter] = str(number)
+            yield number, query.urlencode() if isinstance(number, int) else ""
+
+    def get_queryset(self) -> Any:
+        """Return the entries of the rows, in their order: of one page, or of the rows that were sent."""
+        return self._entries
+
+    @cached_property
+    def _entries(self) -> list[Entry]:
+        if not self.is_bound:
+            return list(self.page.object_list)
+        stored = {str(entry.pk): entry for entry in super().get_queryset()}
+        sent = range(min(self.initial_form_count(), self.total_form_count()))
+        model = cast("type[Entry]", self.model)
+        return [stored.get(self._sent_pk(index)) or model() for index in sent]
+
+    def _sent_pk(self, index: int) -> str:
+        return str(self.data.get(f"{self.add_prefix(index)}-id"))
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        """Add the id without a lookup of its own, as the row's entry is known already."""
+        super().add_fields(form, index)
+        pk = form.instance.pk
+        initial = None if pk is None else str(pk)
+        form.fields["id"] = forms.CharField(required=False, initial=initial, widget=forms.HiddenInput)
+
+    def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
+        """Give a row that was sent what it showed."""
+        kwargs = super().get_form_kwargs(index)
+        if self.is_bound and index is not None and index < self.initial_form_count():
+            kwargs["initial"] = self._seen.get(self._sent_pk(index))
+        return kwargs
+
+    @cached_property
+    def _seen(self) -> dict[str, dict[str, Any]]:
+        """Return what the rows that were sent showed, by primary key; nothing if it can't be read."""
+        try:
+            seen: dict[str, dict[str, Any]] = signing.loads(
+                self.data.get(f"{self.prefix}-{SEEN}", ""), salt=SALT
+            )
+        except signing.BadSignature:
+            return {}
+        return seen
+
+    @cached_property
+    def management_form(self) -> ManagementForm:
+        """Return the hidden fields of the whole list."""
+        form = super().management_form
+        form.fields[SEEN] = forms.CharField(
+            required=False, widget=forms.HiddenInput, initial="" if self.is_bound else self._showing()
+        )
+        return form
+
+    def _showing(self) -> str:
+        rows = {
+            str(form.instance.pk): {name: form.initial[name] for name in form.base_fields}
+            for form in self.initial_forms
+        }
+        return signing.dumps(rows, salt=SALT, compress=True)
 
     def clean(self) -> None:
-        """Name the rows that are no longer there."""
+        """Name the rows whose entries are gone."""
         for form in self.initial_forms:
             if form.instance.pk is None and not form.cleaned_data.get("DELETE"):
-                which: ListKind = cast("type[Entry]", self.model).which
-                text = form[which.column].value() or ""
-                sentence = _("“%(entry)s” has been removed meanwhile. Load this page again.")
+                kind: ListKind = cast("type[Entry]", self.model).which
+                text = form[kind.column].value() or ""
+                sentence = _("“%(entry)s” was removed after you opened this page. Reload the page.")
                 raise ValidationError(sentence % {"entry": shown(text)}, code="deleted")
 
 
-def write_fields(edit: Edit, form: APIKeyForm) -> None:
-    """Write the key's own fields that the user changed."""
+def create(form: APIKeyForm, formsets: list[Any], creator: Any) -> tuple[APIKey, str, list[str]]:
+    """Create the key that the forms describe; return it, its token, and the entries that came twice."""
+    names = (*CHOSEN, *FIXED, DOMAINS.mode, IPS.mode)
+    fields = {name: form.cleaned_data[name] for name in names if name in form.cleaned_data}
+    lists: dict[str, Any] = {kind.field: _typed(kind, form, formsets) for kind in (DOMAINS, IPS)}
+    key, token = APIKey.objects.create_key(creator=creator, **fields, **lists)
+    for formset in formsets:
+        formset.new_objects = list(formset.model.objects.filter(key=key))
+    return key, token, [text for kind in (DOMAINS, IPS) for text in _repeated(kind, lists[kind.field])]
+
+
+def change(edit: Edit, form: KeyForm, formsets: list[Any]) -> list[str]:
+    """Write what the forms changed; return the entries that were listed already."""
     for name in set(form.changed_data) & set(CHOSEN):
         setattr(edit.key, name, form.cleaned_data[name])
     edit.key.save()
+    duplicates: list[str] = []
+    for_each_list(lambda kind: duplicates.extend(_change_list(edit, kind, form, formsets)))
+    return duplicates
 
 
-def write_list(edit: Edit, which: ListKind, form: APIKeyForm, formsets: list[Any]) -> list[str]:
-    """Write one list as its rows (of the formset, if the user may see them) and its box say.
-
-    Return the texts that were listed already.
-    """
-    mode = form.cleaned_data[which.mode] if form.chose(which.mode) else None
-    edit.set(which, mode, None)
-    new: list[EntryInput] = []
-    for formset in formsets:
-        new += [(entry.name, entry.text) for entry in formset.new_objects]
-        if mode != Mode.ALL:
-            edit.discard(which, [entry.pk for entry in formset.deleted_objects])
-            changed = [(entry, set(names) & set(entry.changed())) for entry, names in formset.changed_objects]
-            edit.rewrite(which, changed)
-    added = edit.add(which, [*new, *form.pasted(which)])
-    for formset in formsets:
-        formset.new_objects = added.entries  # What the history tells: the pasted too, no duplicates.
+def _change_list(edit: Edit, kind: ListKind, form: KeyForm, formsets: list[Any]) -> list[str]:
+    mode = form.chosen(kind.mode)
+    edit.set(kind, mode, None)
+    rows = [formset for formset in formsets if formset.model.which is kind]
+    for formset in rows if mode != Mode.ALL else ():
+        edit.discard(kind, [entry.pk for entry in formset.deleted_objects])
+        changed = [(entry, set(names) & set(entry.changed())) for entry, names in formset.changed_objects]
+        edit.rewrite(kind, changed)
+    new = _typed(kind, form, rows)
+    if not new:
+        return []
+    added = edit.add(kind, new)
+    for formset in rows:
+        formset.new_objects = added.entries  # What the history reports: pasted entries too, no duplicates.
     return added.duplicates
+
+
+def _typed(kind: ListKind, form: KeyForm, formsets: list[Any]) -> list[EntryInput]:
+    """Return the new entries of a list, from its blank rows and its box."""
+    rows = [formset.new_objects for formset in formsets if formset.model.which is kind]
+    return [*((entry.name, entry.text) for new in rows for entry in new), *form.pasted(kind)]
+
+
+def _repeated(kind: ListKind, entries: list[EntryInput]) -> list[str]:
+    texts = [str(kind.parse(entry if isinstance(entry, str) else entry[1]).text) for entry in entries]
+    return list((Counter(texts) - Counter(set(texts))).elements())

@@ -1,10 +1,10 @@
-"""A project's own admin: it picks keys by autocompletion, on both sites."""
+"""A project's own admins: they pick keys by autocompletion, on the other site by id."""
 
 from typing import TYPE_CHECKING
 
 from django.contrib import admin
 
-from allowlist.admin import APIKeyAdmin
+from allowlist.admin import APIKeyAdmin, OwnKeysMixin
 from allowlist.models import APIKey
 from tests.testapp.models import Project
 from tests.testapp.sites import backoffice
@@ -15,12 +15,18 @@ else:
     ModelAdmin = admin.ModelAdmin
 
 
-class ProjectAdmin(ModelAdmin):
+class ProjectAdmin(OwnKeysMixin, ModelAdmin):
     """Projects, with their key."""
 
     autocomplete_fields = ("key",)
 
 
-for site in (admin.site, backoffice):
-    site.register(Project, ProjectAdmin)
+class RawIdProjectAdmin(OwnKeysMixin, ModelAdmin):
+    """Projects, with their key's id."""
+
+    raw_id_fields = ("key",)
+
+
+admin.site.register(Project, ProjectAdmin)
+backoffice.register(Project, RawIdProjectAdmin)
 backoffice.register(APIKey, APIKeyAdmin)

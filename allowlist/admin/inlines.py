@@ -1,0 +1,79 @@
+"""A key's two lists on its page."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from ..conf import settings
+from ..models import AllowedDomain, AllowedIP, APIKey
+from ..models.edits import DOMAINS, IPS, ListKind
+from ..models.keys import Entry
+from ..policy.decision import Mode
+from ..policy.tokens import Kind
+from .forms import EntryForm, EntryFormSet
+from .ownership import OwnerMixin, can_change
+
+if TYPE_CHECKING:
+    TabularInline = admin.TabularInline[Entry, APIKey]
+else:
+    TabularInline = admin.TabularInline
+
+
+class EntryInline(OwnerMixin, TabularInline):
+    """One of a key's two lists."""
+
+    form = EntryForm
+    formset = EntryFormSet
+    template = "admin/allowlist/apikey/entries.html"
+    extra = 1
+    which: ListKind
+
+    @classmethod
+    def can_hold(cls, key: APIKey | None) -> bool:
+        """Return whether the list may be given entries, or has some to be seen."""
+        kind = cls.which
+        if key is not None and key.kind == Kind.SECRET and kind is DOMAINS:
+            return False
+        if Mode.LISTED in getattr(settings(), kind.modes):
+            return True
+        return key is not None and (
+            getattr(key, kind.mode) == Mode.LISTED or getattr(key, kind.field).exists()
+        )
+
+    def get_formset(self, request: HttpRequest, obj: APIKey | None = None, **kwargs: Any) -> Any:
+        """Return the formset, which shows the page of rows that the address asks for."""
+        formset: Any = super().get_formset(request, obj, **kwargs)
+        formset.query = request.GET
+        return formset
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Leave it to the model to say what is wrong with an entry: it also says what was meant."""
+        if db_field.name == self.which.column:
+            kwargs |= {"required": False, "max_length": None}
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def get_max_num(self, request: HttpRequest, obj: APIKey | None = None, **kwargs: Any) -> int | None:
+        """Offer no more rows than the settings allow."""
+        limit: int | None = getattr(settings(), self.which.limit)
+        return limit
+
+    def has_add_permission(self, request: HttpRequest, obj: APIKey | None = None) -> bool:
+        """Return whether the user may add to the key's list."""
+        return super().has_add_permission(request, obj) and can_change(request, obj)
+
+
+class AllowedDomainInline(EntryInline):
+    """The domains that a key lists."""
+
+    model = AllowedDomain
+    fields = ("name", "domain")
+    which = DOMAINS
+
+
+class AllowedIPInline(EntryInline):
+    """The addresses and networks that a key lists."""
+
+    model = AllowedIP
+    fields = ("name", "ip")
+    which = IPS
