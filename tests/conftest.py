@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -22,7 +23,8 @@ STRICT = os.environ.get("ALLOWLIST_CI") == "1"
 
 
 def pytest_sessionstart() -> None:
-    """End the run where the database it asks for is absent."""
+    """End the run if its database is missing. Stopped by SIGTERM, a run drops its databases as after ^C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     name = databases.engine()
     if name != "sqlite" and (reason := services.absent(name)):
         pytest.exit(f"ALLOWLIST_TEST_DB={name}, but {reason}.", returncode=2)
