@@ -1,4 +1,4 @@
-"""How recipes' tests ask: as a page, as a server, as a person who is logged in.
+"""How tests of recipes send requests: as a page, as a server, as a user who is logged in.
 
 ``pytestmark = pytest.mark.recipe("impler")`` serves a recipe to a module's tests, see ``conftest``.
 """
@@ -34,7 +34,7 @@ def ask(
 ) -> Answer:
     """Send a request, as a page of ``origin`` or, without headers of browsers, as a server.
 
-    ``data`` goes as JSON. ``environ`` is the server's, such as ``REMOTE_ADDR``.
+    ``data`` is sent as JSON. ``environ`` is the server's, such as ``REMOTE_ADDR``.
     """
     sent = {"Origin": origin, "Referer": referer, **(headers or {})}
     if data is not None:
@@ -43,7 +43,7 @@ def ask(
 
 
 def logged_in(user: Any) -> Client:
-    """Return a browser in which ``user`` is logged in; it holds no key."""
+    """Return a browser in which ``user`` is logged in; it sends no key."""
     client = Client()
     client.force_login(user)
     return client
