@@ -15,7 +15,7 @@ and run .venv/bin/python {command}"""
 
 
 def main() -> None:
-    """Run a command, or say in a sentence what is missing for it."""
+    """Run a command, or exit with a sentence that says what is missing."""
     if sys.version_info < OLDEST_PYTHON:
         sys.exit(f"This needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}.")
     if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:

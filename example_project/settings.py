@@ -1,7 +1,7 @@
 """A small project that uses allowlist: a configurator widget that customers embed.
 
-It runs as it stands on a developer's machine. With ``EXAMPLE_DEPLOY=1`` it is set as a site on the
-internet is: over https alone, with a secret key and host names of its own.
+It runs as it is on a developer's machine. With ``EXAMPLE_DEPLOY=1`` it has the settings of a site on the
+internet: https only, with its own secret key and host names.
 """
 
 import os
@@ -16,10 +16,10 @@ from example_project import recipes
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEPLOY = os.environ.get("EXAMPLE_DEPLOY") == "1"
 RECIPE = os.environ.get("EXAMPLE_RECIPE", "")
-"""The product whose allowlist is served, see ``recipes``; empty for the example's own."""
+"""The product whose allowlist is served, see ``recipes``; empty for the configurator."""
 
 DEBUG = not DEPLOY
-SECRET_KEY = os.environ["EXAMPLE_SECRET_KEY"] if DEPLOY else "known to everybody who reads this file"
+SECRET_KEY = os.environ["EXAMPLE_SECRET_KEY"] if DEPLOY else "public: everyone can read this file"
 ALLOWED_HOSTS = os.environ.get("EXAMPLE_HOSTS", ".localhost,127.0.0.1,[::1]").split(",")
 
 ROOT_URLCONF = f"{recipes.package(RECIPE)}.urls" if RECIPE else "example_project.urls"
@@ -32,7 +32,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "corsheaders",
     "rest_framework",
-    # People's own bearer tokens, for the mimicbot recipe.
+    # Users' own bearer tokens, for the mimicbot recipe.
     "rest_framework.authtoken",
     "allowlist",
     "example_project.configurator",
@@ -67,7 +67,7 @@ DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("EXAMPLE_DATABASE", BASE_DIR / f"db{RECIPE and '-'}{RECIPE}.sqlite3"),
-        # A writer waits for its turn from the start, so none finds out half-way that it has to give up.
+        # A writer waits for its turn at the start, so no writer has to give up half-way.
         "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20},
     }
 }
@@ -79,11 +79,11 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "build" / "static"
 
-# The widget sends its key in a header of our own, which browsers ask for in the preflight.
+# The widget sends its key in our own header, which browsers name in the preflight.
 CORS_ALLOW_HEADERS = (*default_headers, "x-api-key")
 
-# The example's own is allowlist as it comes: at most 25 domains and 25 addresses for each key, an empty
-# list refused, a request without an origin refused where domains are listed.
+# The configurator uses the defaults: at most 25 domains and 25 IP addresses for each key, no empty list,
+# and no request without an origin if domains are listed.
 ALLOWLIST: dict[str, Any] = import_module(f"{recipes.package(RECIPE)}.settings").ALLOWLIST if RECIPE else {}
 
 LOGGING = {

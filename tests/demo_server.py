@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-PATIENCE = 60
-"""Seconds a start may take: the first makes a database, on machines that do other things too."""
+PATIENCE = 300
+"""Seconds to wait for what takes one: a busy machine may be that slow, and only a failure waits in vain."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,30 @@ class Demo:
 
 
 def free_port() -> int:
-    """Return a port that nothing serves on.
+    """Return a TCP port that nothing listens on, for this process alone until it ends.
 
-    Not one that the system chooses: before it is served on, the system may give it to a connection of
-    another test, or to the very one that asks whether the server is up, which then talks to itself.
+    The system would choose among the ports that it also gives to connections: it might give one away before
+    the server is up, even to the connection that looks whether the server is up.
     """
     ports = (random.randrange(20_000, 30_000) for _attempt in count())
-    return next(port for port in ports if _is_free(port))
+    return next(port for port in ports if _is_free(port) and _reserve(port))
 
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _reserve(port: int) -> bool:
+    """Return whether no other run of the tests has this port: each of them binds the UDP port as well."""
+    claim = socket.socket(type=socket.SOCK_DGRAM)
+    try:
+        claim.bind(("127.0.0.1", port))
+    except OSError:
+        claim.close()
+        return False
+    claim.detach()  # Bound until the process ends.
+    return True
 
 
 def environment(database: Path) -> dict[str, str]:

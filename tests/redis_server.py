@@ -11,7 +11,7 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from tests.demo_server import free_port
+from tests.demo_server import PATIENCE, free_port
 
 
 class RedisServer:
@@ -19,7 +19,7 @@ class RedisServer:
 
     def __init__(self, url: str, *arguments: str) -> None:
         self.url = url
-        self.client = redis.Redis.from_url(self.url, retry=Retry(ConstantBackoff(0.02), 500))
+        self.client = redis.Redis.from_url(self.url, retry=Retry(ConstantBackoff(0.02), PATIENCE * 50))
         self._command = ["redis-server", "--port", "0", "--save", "", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.demo_server import ROOT, Demo, environment, free_port, running_demo
+from tests.demo_server import PATIENCE, ROOT, Demo, environment, free_port, running_demo
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 def get(demo: Demo, address: str, **headers: str) -> tuple[int, dict[str, Any]]:
     """Ask the demo from one of this machine's loopback addresses, as ``curl --interface`` does."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    connection = http.client.HTTPConnection("127.0.0.1", demo.port, 30, source_address=(address, 0))
+    connection = http.client.HTTPConnection("127.0.0.1", demo.port, PATIENCE, source_address=(address, 0))
     try:
         connection.request("GET", CONFIG, headers={"X-API-Key": demo.server_token, **names})
         response = connection.getresponse()
@@ -91,7 +91,7 @@ def test_node_s_own_fetch_is_a_server_although_it_sends_a_sec_fetch_header(demo:
     node = shutil.which("node")
     assert node
     command = [node, "-e", FETCH, demo.url("127.0.0.1", CONFIG), demo.server_token]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
     status, body = json.loads(answer)
     assert status == 200
     assert body["title"] == "Design your desk"
@@ -108,7 +108,7 @@ def test_node_s_own_fetch_sends_sec_fetch_mode() -> None:
             connection, _address = server.accept()
             with connection:
                 headers = connection.recv(65536).decode().lower()
-            process.wait(60)
+            process.wait(PATIENCE)
     assert "sec-fetch-mode:" in headers
     assert "sec-fetch-site:" not in headers
 
@@ -131,7 +131,7 @@ def test_a_taken_port_is_told_in_a_sentence_before_anything_is_done(demo: Demo, 
     database = tmp_path / "never.sqlite3"
     second = run("demo", "--port", str(demo.port), database=database)
     assert second.returncode == 1
-    assert f"Port {demo.port} on 127.0.0.1 cannot be used: Address already in use." in second.stderr
+    assert f"Port {demo.port} on 127.0.0.1 can't be used: Address already in use." in second.stderr
     assert f"manage.py demo --port {demo.port + 1}" in second.stderr
     assert "Traceback" not in second.stderr
     assert second.stdout == ""
@@ -143,8 +143,8 @@ def test_a_taken_port_is_told_in_a_sentence_before_anything_is_done(demo: Demo, 
     [
         (("--port", "0"), "--port takes a number from 1 to 65535, not 0."),
         (("--port", "70000"), "--port takes a number from 1 to 65535, not 70000."),
-        (("--bind", "localhost"), "--bind takes an IP address, such as 127.0.0.1, not 'localhost'."),
-        (("--bind", "192.0.2.1"), "on 192.0.2.1 cannot be used"),
+        (("--bind", "localhost"), "--bind takes an IP address such as 127.0.0.1, not 'localhost'."),
+        (("--bind", "192.0.2.1"), "on 192.0.2.1 can't be used"),
     ],
 )
 def test_an_address_that_is_none_is_told_in_a_sentence(
@@ -164,7 +164,7 @@ def test_the_demo_s_known_password_never_reaches_a_deployed_site(tmp_path: Path)
         EXAMPLE_SECRET_KEY="x" * 60,
     )
     assert command.returncode == 1
-    assert "It runs with DEBUG only." in command.stderr
+    assert "the demo runs only with DEBUG." in command.stderr
 
 
 def test_a_second_start_on_another_port_reuses_the_key_and_lists_that_port(tmp_path: Path) -> None:

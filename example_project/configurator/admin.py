@@ -1,4 +1,4 @@
-"""Leads, each shown to the creator of the key that brought it."""
+"""Leads, each shown to the creator of its key."""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ else:
 
 @admin.register(Lead)
 class LeadAdmin(LeadModelAdmin):
-    """Leads to read."""
+    """Leads, read-only."""
 
     list_display = ("name", "email", "price", "key", "created_at")
     search_fields = ("name", "email")
@@ -32,5 +32,5 @@ class LeadAdmin(LeadModelAdmin):
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Lead | None = None) -> bool:
-        """Return False: a lead is what a visitor wrote."""
+        """Return False: nobody edits what a visitor wrote."""
         return False

@@ -1,6 +1,6 @@
-"""What ``manage.py demo`` sets up: somebody to log in as, their two keys, three pretend sites.
+"""What ``manage.py demo`` sets up: a user to log in as, the user's two keys, three pretend sites.
 
-Another product's shape is another set-up like this one, with its own ``ALLOWLIST`` and endpoints.
+For another product, write a setup like this one, with its own ``ALLOWLIST`` and endpoints.
 """
 
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ class Demo:
 
 @transaction.atomic
 def set_up(port: int) -> Demo:
-    """Make what is missing and bring the rest back to how the demo starts."""
+    """Create what is missing and reset the rest to how the demo starts."""
     addresses, user = Addresses(port), make_user()
     page_key = _find_or_make(user, PAGE_KEY, Kind.PUBLISHABLE)
     page_key.allow_all_ips()
@@ -83,7 +83,7 @@ def set_up(port: int) -> Demo:
     page_key.restrict_domains(listed)
     server_key = _find_or_make(user, SERVER_KEY, Kind.SECRET)
     server_key.restrict_ips([("This machine", SERVER_ADDRESS)])
-    # Only a digest of a secret token is stored, so that each start has to make one to print.
+    # Only the digest of a secret token is stored, so each start creates a new token to print.
     return Demo(addresses, page_key, server_key.rotate())
 
 
@@ -94,7 +94,7 @@ def find_page_key() -> APIKey | None:
 
 
 def make_user() -> User:
-    """Return the demo's creator of keys: staff with every permission a model has, no superuser."""
+    """Return the user who creates the demo's keys: staff with every model permission, not a superuser."""
     user, _created = User.objects.get_or_create(username=LOGIN)
     user.is_staff = user.is_active = True
     user.set_password(PASSWORD)
@@ -105,7 +105,7 @@ def make_user() -> User:
 
 
 def _find_or_make(user: User, name: str, kind: Kind) -> APIKey:
-    """Return the user's key of that name in the state in which the demo starts."""
+    """Return the user's key of that name, reset to how the demo starts."""
     working = APIKey.objects.filter(creator=user, name=name, kind=kind, revoked_at=None, expires_at=None)
     key = working.first()
     if key is None:

@@ -6,7 +6,7 @@ from allowlist.models import APIKey
 
 
 class Lead(models.Model):
-    """Somebody who designed a desk on a customer's page and wants an offer."""
+    """A visitor who designed a desk on a customer's page and wants an offer."""
 
     key = models.ForeignKey(APIKey, on_delete=models.SET_NULL, null=True, related_name="leads")
     name = models.CharField(max_length=100)

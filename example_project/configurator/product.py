@@ -41,6 +41,6 @@ def unknown_choices(choices: Mapping[str, Any]) -> list[str]:
 
 
 def price_of(choices: Mapping[str, str]) -> int:
-    """Return what a desk costs; the browser's own sum is not to be trusted."""
+    """Return what a desk costs. We don't trust the browser's sum."""
     base: int = CONFIG["base_price"]
     return base + sum(_PRICES[name][value] for name, value in choices.items())

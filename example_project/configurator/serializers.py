@@ -9,7 +9,7 @@ from .product import price_of, unknown_choices
 
 
 class LeadSerializer(serializers.ModelSerializer[Lead]):
-    """A lead, priced by us."""
+    """A lead. The server sets its price."""
 
     choices = serializers.DictField(child=serializers.CharField(max_length=20))
 

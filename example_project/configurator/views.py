@@ -16,14 +16,14 @@ from .serializers import LeadSerializer
 
 
 class WidgetView(APIView):
-    """What both endpoints have in common: a key, from a place its creator listed."""
+    """What both endpoints have in common: they require a key, from a place its creator listed."""
 
     authentication_classes = (APIKeyAuthentication,)
     permission_classes = (IsAllowlisted,)
 
 
 class ConfigView(WidgetView):
-    """What the widget draws."""
+    """The product that the widget shows."""
 
     def get(self, request: Request) -> Response:
         """Show the product's options."""
@@ -31,10 +31,10 @@ class ConfigView(WidgetView):
 
 
 class SubmitView(WidgetView):
-    """Where the widget's form goes."""
+    """Receives the widget's form."""
 
     def post(self, request: Request) -> Response:
-        """Store a lead under the key that brought it."""
+        """Store a lead with the key that the form was sent with."""
         serializer = LeadSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         serializer.save(key=request.auth)
@@ -42,7 +42,7 @@ class SubmitView(WidgetView):
 
 
 def front_page(request: HttpRequest) -> HttpResponse:
-    """Show the pretend site of the host that was asked for; elsewhere, where to go."""
+    """Show the pretend site of the requested host; on other hosts, links to the sites."""
     host, _colon, port = request.get_host().partition(":")
     addresses = demo.Addresses(int(port or 80))
     site = demo.SITES.get(host)

@@ -1,10 +1,10 @@
-"""Five products' allowlists, each as a settings dict and, where its answers differ, a small subclass.
+"""Five products' allowlists, each as a settings dict and, if its responses differ, a small subclass.
 
 ``manage.py demo --recipe NAME`` serves one. A recipe is a package with these modules:
 
     settings.py      ALLOWLIST, the dict that its page in docs/recipes shows
-    permissions.py   the permission subclass, where status or body differ
-    views.py, urls.py   endpoints shaped like the product's own (models.py where it has a thing of its own)
+    permissions.py   the permission subclass, if status or body differ
+    views.py, urls.py   endpoints shaped like the product's own (models.py if it has models)
     demo.py          set_up() and embed(), see ``base``
 """
 

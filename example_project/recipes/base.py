@@ -1,4 +1,4 @@
-"""What the demo asks of a recipe, and the pretend sites' pages."""
+"""What the demo needs of a recipe, and the pretend sites' pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ from . import package
 
 @dataclass(frozen=True, slots=True)
 class Embed:
-    """The widget in a pretend site's page: what it asks, and with which key."""
+    """The widget in a pretend site's page: the URL it requests, and the key it sends."""
 
     url: str
     key: str = ""
     script: str = "recipes/widget.js"
-    """The widget, among the static files."""
+    """The widget's path among the static files."""
 
 
 class Recipe(Protocol):
     """A recipe's ``demo`` module."""
 
     def set_up(self, user: User, addresses: Addresses) -> Sequence[tuple[str, str]]:
-        """Bring the recipe's data to how its demo starts; return (label, text) lines to print.
+        """Reset the recipe's data to how its demo starts; return (label, text) lines to print.
 
-        Runs at each start, so it finds what an earlier one made.
+        It runs at each start, so it reuses what an earlier start created.
         """
 
     def embed(self, addresses: Addresses) -> Embed:
@@ -44,7 +44,7 @@ def current() -> Recipe:
 
 
 def front_page(request: HttpRequest) -> HttpResponse:
-    """Show the pretend site of the host that was asked for; elsewhere, where to go."""
+    """Show the pretend site of the requested host; on other hosts, links to the sites."""
     host, _colon, port = request.get_host().partition(":")
     addresses = Addresses(int(port or 80))
     site = SITES.get(host)

@@ -11,11 +11,10 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from example_project import recipes
 from tests.calls import DOMAIN_MESSAGE
-from tests.demo_server import Demo, free_port, running_demo
+from tests.demo_server import PATIENCE, Demo, free_port, running_demo
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium")]
 
-WAIT = 20
 SAID = (
     "const ours = document.querySelector('section[data-state]');"
     "const theirs = document.querySelector('.configurator-widget')?.shadowRoot.querySelector('h2, .notice');"
@@ -56,7 +55,7 @@ def demo(recipe: str, tmp_path: Path) -> Iterator[Demo]:
 
 def said(browser: Chrome) -> str:
     """Return what the page's widget shows, as soon as it shows something."""
-    return str(WebDriverWait(browser, WAIT).until(lambda driver: driver.execute_script(SAID)))
+    return str(WebDriverWait(browser, PATIENCE).until(lambda driver: driver.execute_script(SAID)))
 
 
 def failures(browser: Chrome) -> list[str]:

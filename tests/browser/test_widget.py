@@ -11,12 +11,11 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.demo_server import Demo
+from tests.demo_server import PATIENCE, Demo
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium")]
 
 REFUSED = "This configurator isn't authorised on this domain."
-WAIT = 20
 
 
 def find(browser: Chrome, css: str) -> WebElement:
@@ -30,12 +29,12 @@ def find(browser: Chrome, css: str) -> WebElement:
         )
         return found
 
-    return cast(WebElement, WebDriverWait(browser, WAIT).until(look))
+    return cast(WebElement, WebDriverWait(browser, PATIENCE).until(look))
 
 
 def wait_for(browser: Chrome, css: str) -> None:
     """Wait until the page has an element, and so until a form that was sent is answered."""
-    WebDriverWait(browser, WAIT).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, css))
+    WebDriverWait(browser, PATIENCE).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, css))
 
 
 def embed(browser: Chrome, demo: Demo, key: str) -> None:
@@ -49,7 +48,7 @@ def embed(browser: Chrome, demo: Demo, key: str) -> None:
         demo.url("localhost", "/static/configurator/widget.js"),
         key,
     )
-    WebDriverWait(browser, WAIT).until(lambda driver: len(driver.find_elements(*drawn)) > before)
+    WebDriverWait(browser, PATIENCE).until(lambda driver: len(driver.find_elements(*drawn)) > before)
 
 
 def statuses(browser: Chrome) -> list[str]:
@@ -140,18 +139,18 @@ def test_a_line_without_a_key_and_one_with_a_wrong_key_say_so(demo: Demo, browse
     embed(browser, demo, "")
     assert find(browser, ".notice").text.startswith("This configurator has no key.")
     embed(browser, demo, "pk_live_mistyped")
-    assert find(browser, ".notice").text.startswith("This configurator's key does not work.")
+    assert find(browser, ".notice").text.startswith("This configurator's key doesn't work.")
 
 
 @pytest.mark.parametrize(
     ("fetch", "message"),
     [
-        ("Promise.resolve(new Response('{}', {status: 429}))", "That was a little too fast."),
+        ("Promise.resolve(new Response('{}', {status: 429}))", "Too many requests."),
         (
             "Promise.resolve(new Response('{}', {status: 503}))",
             "The configurator is not available right now.",
         ),
-        ("Promise.reject(new TypeError('Failed to fetch'))", "The configurator cannot be reached."),
+        ("Promise.reject(new TypeError('Failed to fetch'))", "The configurator can't be reached."),
     ],
 )
 def test_other_failures_are_readable(demo: Demo, browser: Chrome, fetch: str, message: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.demo_server import free_port
+from tests.demo_server import PATIENCE, free_port
 from tests.servers.conftest import Served
 from tests.servers.running import SERVERS, Endpoint, Site, running
 
@@ -62,7 +62,8 @@ def statuses(client: str, served: Served, *keys: str) -> list[str]:
     """Return the statuses that a client gets for keys."""
     url = f"http://127.0.0.1:{served.endpoint.at}/widget/alone/"
     command = [*CLIENTS[client], url, *(served.site.tokens[key] for key in keys)]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
+    return done.stdout.split()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The demo of the impler recipe: a project, its creator, and somebody who was invited to it."""
+"""The demo of the impler recipe: a project, its creator, and a member who was invited."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ NAME, MEMBER = "Customer list", "member"
 
 
 def set_up(user: User, addresses: Addresses) -> Sequence[tuple[str, str]]:
-    """Make the project, list the listed sites, and invite the member."""
+    """Create the project, list the listed sites, and invite the member."""
     project = _find() or Project.objects.create_project(NAME, user)
     project.key.restrict_domains([addresses.of(site.host) for site in SITES.values() if site.listed])
     project.members.set([_make_member()])

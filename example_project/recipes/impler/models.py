@@ -1,4 +1,4 @@
-"""A project, which has one API key and people who work on it."""
+"""A project, with its API key and the people who work on it."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +10,10 @@ from allowlist.models import APIKey
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
-    """Projects: how they are made, and who works on them."""
+    """Projects: how they are created, and who works on them."""
 
     def create_project(self, name: str, creator: Any) -> "Project":
-        """Make a project with its key."""
+        """Create a project with its key."""
         with transaction.atomic():
             key, _token = APIKey.objects.create_key(name=name, creator=creator)
             return self.create(name=name, key=key)
@@ -24,7 +24,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
 
 
 class Project(models.Model):
-    """What is imported into. Whoever created its key created it."""
+    """What rows are imported into. The creator of its key created the project."""
 
     name = models.CharField(max_length=100)
     key = models.OneToOneField(APIKey, on_delete=models.CASCADE, related_name="impler_project")

@@ -1,4 +1,4 @@
-"""The answer of the impler recipe."""
+"""The response of the impler recipe."""
 
 from rest_framework import status
 
@@ -6,7 +6,7 @@ from allowlist.permissions import IsAllowlisted
 
 
 class IsAllowedDomain(IsAllowlisted):
-    """Refuses a page that is not listed in the product's words, with 401."""
+    """Refuses a page that isn't listed with the product's sentence and a 401."""
 
     refused_status = status.HTTP_401_UNAUTHORIZED
     domain_message = "Domain not allowed"

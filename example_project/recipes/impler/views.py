@@ -1,4 +1,4 @@
-"""What the key opens: the widget and the API. And what the people of a project do in the web app."""
+"""The widget and the API, which need the key; and the web app, where people manage a project."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ COLUMNS = ["name", "email"]
 
 
 class KeyView(APIView):
-    """What widget and API have in common: a project's key, from a place its creator listed."""
+    """What widget and API have in common: they require a project's key, from a place its creator listed."""
 
     authentication_classes = (APIKeyAuthentication,)
     permission_classes = (IsAllowedDomain,)
@@ -31,7 +31,7 @@ class KeyView(APIView):
 
 
 class WidgetView(KeyView):
-    """What the widget asks for when a page shows it."""
+    """What the widget requests when a page shows it."""
 
     def get(self, request: Request) -> Response:
         """Show what can be imported."""
@@ -46,10 +46,10 @@ class RowSerializer(serializers.Serializer[Any]):
 
 
 class ImportsView(KeyView):
-    """Where the widget and the customer's own servers send rows to."""
+    """Receives rows from the widget and from the customer's own servers."""
 
     def post(self, request: Request) -> Response:
-        """Check the rows. A real service would keep them."""
+        """Check the rows. A real service would store them."""
         rows = RowSerializer(data=request.data, many=True)
         rows.is_valid(raise_exception=True)
         answer = {"project": self.get_project().name, "imported": len(rows.validated_data)}
@@ -57,7 +57,7 @@ class ImportsView(KeyView):
 
 
 class ProjectSerializer(serializers.ModelSerializer[Project]):
-    """A project with its key, which its pages show to everybody anyway; nothing of the key's list."""
+    """A project with its key, which its pages show to everyone anyway, but without the key's list."""
 
     api_key = serializers.CharField(source="key.token", read_only=True)
 
@@ -66,23 +66,23 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
         fields = ("id", "name", "api_key")
 
     def create(self, validated_data: dict[str, Any]) -> Project:
-        """Make the project for the user of the request."""
+        """Create the project for the request's user."""
         return Project.objects.create_project(**validated_data, creator=self.context["request"].user)
 
 
 class ProjectsView(generics.ListCreateAPIView[Project]):
-    """The projects of the user, and those that the user was invited to."""
+    """The projects that the user created or was invited to."""
 
     permission_classes = (IsAuthenticated,)
     serializer_class = ProjectSerializer
 
     def get_queryset(self) -> ProjectQuerySet:
-        """Return them."""
+        """Return the user's projects."""
         return Project.objects.visible_to(self.request.user).select_related("key")
 
 
 class DomainsSerializer(serializers.Serializer[Any]):
-    """The whole list, as texts. What may be in it is decided by the models."""
+    """The whole list, as strings. The models decide what it may contain."""
 
     allowed_domains = serializers.ListField(child=serializers.CharField())
 
@@ -107,7 +107,7 @@ class AllowedDomainsViewSet(CreatorOnlyViewSet):
         return Response({"allowed_domains": domains})
 
     def save_domains(self, request: Request, project_id: int) -> Response:
-        """Make the list exactly the one given."""
+        """Replace the list with the one sent."""
         key = self.get_key()
         sent = self.get_serializer(data=request.data)
         sent.is_valid(raise_exception=True)

@@ -14,7 +14,7 @@ LIVE, LOCAL = "Our website", "Local work"
 
 
 def set_up(user: User, addresses: Addresses) -> Sequence[tuple[str, str]]:
-    """Make a live key that lists the listed sites, and a test key for this machine."""
+    """Create a live key that lists the listed sites, and a test key for this machine."""
     live = _find_or_make(user, LIVE, Environment.LIVE)
     live.restrict_domains([(site.name, site.host) for site in SITES.values() if site.listed])
     local = _find_or_make(user, LOCAL, Environment.TEST)
@@ -24,7 +24,7 @@ def set_up(user: User, addresses: Addresses) -> Sequence[tuple[str, str]]:
     spoof = f"{ask} -H 'Origin: {addresses.of('shop.localhost')}' {config}"
     test = f"curl -i -H 'X-API-Key: {local.token}' -H 'Origin: http://localhost:5173' {config}"
     return [
-        ("403, a server names no page", f"{ask} {config}"),
+        ("403, a server sends no origin", f"{ask} {config}"),
         ("403, a browser strips its origin", f"{ask} -H 'Sec-Fetch-Site: cross-site' {config}"),
         ("200, a server spoofs a listed page", spoof),
         ("429, after 60 in a minute", f"while {spoof} --fail-with-body; do :; done"),
@@ -33,7 +33,7 @@ def set_up(user: User, addresses: Addresses) -> Sequence[tuple[str, str]]:
 
 
 def embed(addresses: Addresses) -> Embed:
-    """Return the configurator, which says in its own words that it is refused."""
+    """Return the configurator, which shows its own sentence when it is refused."""
     live = _find(LIVE)
     config = f"{addresses.service}/api/widget/v1/config"
     return Embed(config, live.token if live else "", script="configurator/widget.js")

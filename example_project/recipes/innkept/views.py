@@ -5,18 +5,18 @@ from example_project.configurator import views as configurator
 
 
 class WidgetRateThrottle(APIKeyRateThrottle):
-    """Lets each caller ask 60 times a minute with each key, whatever the answers."""
+    """Lets each caller send 60 requests a minute with each key, refused requests included."""
 
     rate = "60/min"
 
 
 class ConfigView(configurator.ConfigView):
-    """What the widget draws."""
+    """The product that the widget shows."""
 
     throttle_classes = (WidgetRateThrottle,)
 
 
 class SubmitView(configurator.SubmitView):
-    """Where the widget's form goes; leads are stored under the key that brought them."""
+    """Receives the widget's form; leads are stored with their key."""
 
     throttle_classes = (WidgetRateThrottle,)

@@ -16,7 +16,7 @@ NAME = "Acme Support Bot"
 
 
 def set_up(user: User, addresses: Addresses) -> Sequence[tuple[str, str]]:
-    """Make the bot where it is missing, and list the listed sites."""
+    """Create the bot if it is missing, and list the listed sites."""
     bot = _find() or _make(user)
     bot.key.enforcement = ENFORCE
     bot.key.save()
@@ -27,15 +27,15 @@ def set_up(user: User, addresses: Addresses) -> Sequence[tuple[str, str]]:
     nowhere = """-X PATCH -H 'Content-Type: application/json' -d '{"widgetConfig": {"allowedOrigins": []}}'"""
     unlisted = next(addresses.of(site.host) for site in SITES.values() if not site.listed)
     return [
-        ("403, a server is no listed page", f"curl -i {config}"),
-        ("403, nor is a page of another origin", f"curl -i -H 'Origin: {unlisted}' {config}"),
+        ("403, a server isn't a listed page", f"curl -i {config}"),
+        ("403, a page of another origin isn't either", f"curl -i -H 'Origin: {unlisted}' {config}"),
         ("200, the bot's owner", f"curl -i {bearer} {mine}"),
-        ("200, and the widget loads nowhere any more", f"curl -i {bearer} {nowhere} {mine}"),
+        ("200, now the widget loads nowhere", f"curl -i {bearer} {nowhere} {mine}"),
     ]
 
 
 def embed(addresses: Addresses) -> Embed:
-    """Return the bot's widget, which has its key in the address that it asks."""
+    """Return the bot's widget, which has its key in the URL that it requests."""
     bot = _find()
     return Embed(_config(bot, addresses) if bot else addresses.service)
 

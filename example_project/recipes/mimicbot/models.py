@@ -1,4 +1,4 @@
-"""A bot, which has its list of origins from its key."""
+"""A bot, whose list of origins is its key's."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from allowlist.models import APIKey
 
 
 class Bot(models.Model):
-    """A bot that its owner embeds in web sites. Its key has the owner, the name and the origins."""
+    """A bot that its owner embeds in websites. Its key holds the owner, the name and the origins."""
 
     key = models.OneToOneField(APIKey, on_delete=models.CASCADE, related_name="bot")
     client_url = models.URLField()
@@ -19,7 +19,7 @@ class Bot(models.Model):
 
     @property
     def public_id(self) -> str:
-        """Return the key's token, which is publishable: it stands in the URL that the widget fetches."""
+        """Return the key's token. It is publishable, and part of the URL that the widget fetches."""
         return self.key.token
 
     @property

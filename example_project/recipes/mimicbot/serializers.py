@@ -17,7 +17,7 @@ from .models import Bot
 class WidgetConfigSerializer(serializers.Serializer[Bot]):
     """Where the widget may load, and how it looks."""
 
-    # What an origin is, and which may be listed, is for the key to say.
+    # The key decides what an origin is, and which origins may be listed.
     allowedOrigins = serializers.ListField(  # noqa: N815 - the product's spelling, here and below
         child=serializers.CharField(allow_blank=True), source="allowed_origins", required=False
     )
@@ -26,7 +26,7 @@ class WidgetConfigSerializer(serializers.Serializer[Bot]):
 
 
 class PublicBotSerializer(serializers.Serializer[Bot]):
-    """What the widget is told of its bot."""
+    """What the widget receives about its bot."""
 
     publicId = serializers.CharField(source="public_id", read_only=True)  # noqa: N815
     name = serializers.CharField(max_length=100)
@@ -40,7 +40,7 @@ class BotSerializer(PublicBotSerializer):
     clientUrl = serializers.URLField(source="client_url")  # noqa: N815
 
     def create(self, validated_data: dict[str, Any]) -> Bot:
-        """Make the bot and its key, with the origins, for the user of the request."""
+        """Create the bot and its key, with the origins, for the request's user."""
         name, origins = validated_data.pop("name"), validated_data.pop("allowed_origins", ())
         creator = self.context["request"].user
         with _explained(), transaction.atomic():
@@ -48,7 +48,7 @@ class BotSerializer(PublicBotSerializer):
             return Bot.objects.create(key=key, **validated_data)
 
     def update(self, instance: Bot, validated_data: dict[str, Any]) -> Bot:
-        """Change what was sent; a list of origins replaces the one there was."""
+        """Change what was sent; a list of origins replaces the previous one."""
         key, origins = instance.key, validated_data.pop("allowed_origins", None)
         with _explained(), transaction.atomic():
             if origins is not None:
@@ -63,7 +63,7 @@ class BotSerializer(PublicBotSerializer):
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Tell what the key refuses under the name that its list has here."""
+    """Report the key's errors under the name that its list has here."""
     try:
         yield
     except DjangoValidationError as error:

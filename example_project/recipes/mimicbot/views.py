@@ -18,13 +18,13 @@ from .serializers import BotSerializer, PublicBotSerializer
 
 
 class BearerAuthentication(TokenAuthentication):
-    """A person's own token, as ``Authorization: Bearer ...``."""
+    """A user's own token, as ``Authorization: Bearer ...``."""
 
     keyword = "Bearer"
 
 
 class BotViewSet(ModelViewSet[Bot]):
-    """Bots, for nobody but who made them; somebody else's is not found."""
+    """The user's own bots; anyone else's bot isn't found."""
 
     authentication_classes = (BearerAuthentication, SessionAuthentication)
     permission_classes = (IsAuthenticated,)
@@ -48,6 +48,6 @@ class PublicConfigView(APIView):
     allowlist_key_kwarg = "public_id"
 
     def get(self, request: Request, public_id: str) -> Response:
-        """Show the bot of the key that was judged, which is not looked up a second time by its text."""
+        """Show the bot of the key that was checked, instead of looking the token up a second time."""
         bot = get_object_or_404(Bot, key=request.auth)
         return Response(PublicBotSerializer(bot).data)

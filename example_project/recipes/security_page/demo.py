@@ -15,7 +15,7 @@ HERE, OFFICE = "127.0.0.1", "127.0.0.9"
 
 
 def set_up(user: User, addresses: Addresses) -> Sequence[tuple[str, str]]:
-    """Make one project that works from listed pages on this machine, and one for pages or the office."""
+    """Create one project that works from listed pages on this machine, and one for pages or the office."""
     both = _restricted(user, BOTH, Condition.ALL, ("This machine", HERE))
     either = _restricted(user, EITHER, Condition.ANY, ("The office", OFFICE))
     resources = f"{addresses.of(HERE)}/v1/resources"
@@ -33,13 +33,13 @@ def set_up(user: User, addresses: Addresses) -> Sequence[tuple[str, str]]:
 
 
 def embed(addresses: Addresses) -> Embed:
-    """Return a front end that asks for the resources of the first project."""
+    """Return a front end that requests the resources of the first project."""
     key = _find(BOTH)
     return Embed(f"{addresses.service}/v1/resources", key.token if key else "")
 
 
 def _restricted(user: User, name: str, condition: Condition, ip: tuple[str, str]) -> APIKey:
-    """Return the key of that name, which lists the listed sites and the address."""
+    """Return the key of that name, which lists the listed sites and the IP address."""
     key = _find(name) or APIKey.objects.create_key(name=name, creator=user)[0]
     key.restrict_domains([(site.name, site.host) for site in SITES.values() if site.listed])
     key.restrict_ips([ip])

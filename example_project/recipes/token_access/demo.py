@@ -1,4 +1,4 @@
-"""The demo of the token-access recipe: a token for pages and a server, and one for a server alone."""
+"""The demo of the token-access recipe: a token for pages and a server, and one for a server only."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from example_project.recipes.base import Embed
 
 BOTH, SERVER = "Front end and back end", "Back end"
 SERVER_ADDRESS = "93.184.216.34"
-"""A public address, as the recipe asks for: nobody here has one, so a proxy has to tell it."""
+"""A public IP address, which the recipe demands. Nobody here has one, so a proxy has to report it."""
 
 
 def set_up(user: User, addresses: Addresses) -> Sequence[tuple[str, str]]:
-    """Make a token with both restrictions, and one with that by address alone."""
+    """Create a token with both restrictions, and one restricted by IP address only."""
     both = _find(BOTH) or _make(user, BOTH, Kind.PUBLISHABLE)
     server = _find(SERVER) or _make(user, SERVER, Kind.SECRET)
     for key in (both, server):
@@ -30,17 +30,20 @@ def set_up(user: User, addresses: Addresses) -> Sequence[tuple[str, str]]:
     page = next(addresses.of(site.host) for site in SITES.values() if site.listed)
     return [
         ("200, the listed server, as the proxy on this machine passes it on", f"curl -i {forwarded} {ours}"),
-        ("403, this machine itself, which is not listed and could not be", f"curl -i {ours}"),
-        ("403, what is no proxy says the same", f"curl -i --interface 127.0.0.9 {forwarded} {ours}"),
+        ("403, this machine itself, which can't be listed", f"curl -i {ours}"),
         (
-            "403, a page with a token of the server's",
+            "403, the same header from an address that isn't a proxy",
+            f"curl -i --interface 127.0.0.9 {forwarded} {ours}",
+        ),
+        (
+            "403, a page that sends the server's token",
             f"curl -i {forwarded} -H 'Origin: {page}' -H 'X-API-Key: {server.rotate()}' {orders}",
         ),
     ]
 
 
 def embed(addresses: Addresses) -> Embed:
-    """Return a front end that asks for orders."""
+    """Return a front end that requests the orders."""
     key = _find(BOTH)
     return Embed(f"{addresses.service}/api/v1/orders", key.token if key else "")
 

@@ -1,4 +1,4 @@
-"""The answer of the token-access recipe."""
+"""The response of the token-access recipe."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from allowlist.policy.decision import Reason
 
 
 class HasAccess(IsAllowlisted):
-    """Refuses with one sentence, whichever restriction it was."""
+    """Refuses with one sentence, whichever restriction applied."""
 
     def get_body(self, reason: Reason) -> Any:
-        """Return the sentence; for a token that does not work and for a failure, what it is."""
+        """Return the sentence; for a token that doesn't work and for a failure, its own message."""
         if self.get_status(reason) == status.HTTP_403_FORBIDDEN:
             return {"error": "Access denied. You don't have permission to access this."}
         return {"error": self.get_message(reason)}

@@ -2,8 +2,8 @@
 //
 //   <script src="https://…/widget.js" data-key="pk_live_…"></script>
 //
-// It draws itself where the line stands, in a shadow tree, so that the page's style and its own
-// leave each other alone. It talks to the host that it was loaded from.
+// It appears where the line is, in a shadow tree, so that the page's styles and the widget's don't mix.
+// It sends its requests to the host that it was loaded from.
 (() => {
   "use strict";
 
@@ -12,11 +12,11 @@
   const key = script.dataset.key;
 
   const MESSAGES = {
-    noKey: "This configurator has no key. Copy the whole line again, data-key included.",
-    401: "This configurator's key does not work. Its owner can see why where the key was made.",
+    noKey: "This configurator has no key. Copy the whole line again, including data-key.",
+    401: "This configurator's key doesn't work. Its owner can see why on the key's page.",
     403: "This configurator isn't authorised on this domain.",
-    429: "That was a little too fast. Please wait a minute and try again.",
-    unreachable: "The configurator cannot be reached. Please check your connection and try again.",
+    429: "Too many requests. Please wait a minute and try again.",
+    unreachable: "The configurator can't be reached. Please check your connection and try again.",
     other: "The configurator is not available right now. Please try again in a moment.",
   };
 
@@ -58,7 +58,7 @@
     card.replaceChildren(notice);
   }
 
-  // The answer's body, or an Error whose message is for the visitor.
+  // Returns the response's body, or throws an Error with a message for the visitor.
   async function call(path, options = {}) {
     const headers = { "X-API-Key": key };
     if (options.body) headers["Content-Type"] = "application/json";
@@ -75,7 +75,7 @@
     throw error;
   }
 
-  // What the service says of the visitor's input: {"email": ["Enter a valid email address."]}.
+  // What the service says about the visitor's input: {"email": ["Enter a valid email address."]}.
   function sentences(problems) {
     const said = Object.values(problems ?? {}).flat().filter((each) => typeof each === "string");
     return said.join(" ") || MESSAGES.other;
@@ -99,12 +99,12 @@
       ...selects.map(({ label }) => label),
       price,
       element("label", {}, "Your name", name),
-      element("label", {}, "Your e-mail address", email),
+      element("label", {}, "Your email address", email),
       button, problem,
     );
     const showPrice = () => {
       const extra = selects.reduce((sum, { price: priceOf }) => sum + priceOf(), 0);
-      price.textContent = `Together: ${money.format(config.base_price + extra)}`;
+      price.textContent = `Total: ${money.format(config.base_price + extra)}`;
     };
     form.addEventListener("change", showPrice);
     form.addEventListener("submit", (event) => {

@@ -1,4 +1,4 @@
-// A widget that asks one address and shows what it is told: the data, or in words why there is none.
+// A widget that requests one URL and shows the response: the data, or the reason for the refusal.
 (() => {
   const { url, key } = document.currentScript.dataset;
   const box = document.createElement("section");
@@ -14,14 +14,14 @@
     box.replaceChildren(title, body);
   };
 
-  const sentence = (answer) =>
-    answer.message || answer.error || answer.detail || "The widget could not be loaded.";
+  const sentence = (body) =>
+    body.message || body.error || body.detail || "The widget could not be loaded.";
 
   fetch(url, { headers: key ? { "X-API-Key": key } : {} })
     .then(async (response) => {
-      const answer = await response.json();
-      if (response.ok) show("served", "It works here", JSON.stringify(answer, null, 2));
-      else show("refused", sentence(answer), `HTTP ${response.status}`);
+      const body = await response.json();
+      if (response.ok) show("served", "It works here", JSON.stringify(body, null, 2));
+      else show("refused", sentence(body), `HTTP ${response.status}`);
     })
-    .catch(() => show("failed", "The widget's service cannot be reached.", ""));
+    .catch(() => show("failed", "The widget's service can't be reached.", ""));
 })();
