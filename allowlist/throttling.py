@@ -1,30 +1,36 @@
 """A rate limit by key and by caller that a refused caller hits too."""
 
 import time
+from ipaddress import IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Any
 
 from django.core.cache import BaseCache
+from django.core.exceptions import ImproperlyConfigured
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import SimpleRateThrottle
 
-from .enforcement.access import access_of
 from .enforcement.client_ip import client_address
+from .enforcement.drf import django_request
+from .enforcement.lookup import Tenant
+from .permissions import view_access
+from .policy.networks import Address
 
 if TYPE_CHECKING:  # A project's DEFAULT_THROTTLE_CLASSES may name ours, which views read when imported.
     from rest_framework.views import APIView
 
 
 class APIKeyRateThrottle(SimpleRateThrottle):
-    """Allows ``rate`` requests, such as ``"60/min"``, to each caller's address with each key.
+    """Allows ``rate`` requests, such as ``"60/min"``, to each caller with each key.
 
-    The rate is the class's own, or that of its ``scope`` in ``DEFAULT_THROTTLE_RATES``; None is no
-    limit. Callers without a valid key share a count by address alone. Windows are fixed: counts
-    start anew with each period. They are kept in Django's default cache by ``add`` and ``incr``,
-    which are atomic on the caches that processes share (Redis, Memcached).
+    A caller is an IPv4 address or an IPv6 /64 network. Callers without a valid key share a count by
+    address alone. The rate is the class's own, or that of its ``scope`` in ``DEFAULT_THROTTLE_RATES``;
+    None is no limit, and a scope without a rate raises ImproperlyConfigured. Windows are fixed: counts
+    start again with each period. Django's default cache holds them, by ``add`` and ``incr``, which are
+    atomic on the caches that processes share (Redis, Memcached).
 
-    DRF asks throttles after permissions, so of a refusal it would ask none; ``IsAllowlisted`` asks the
-    view's own throttles then, so that guessing and spoofing meet the limit as well.
+    DRF asks throttles after permissions, so it would never count a refusal. ``IsAllowlisted`` asks the
+    view's throttles itself then, so that guessing and spoofing meet the limit as well.
     """
 
     scope = "api_key"
@@ -35,14 +41,17 @@ class APIKeyRateThrottle(SimpleRateThrottle):
     def get_rate(self) -> str | None:
         """Return the scope's rate as the settings have it now (DRF's own is frozen at import)."""
         rates: Any = api_settings.DEFAULT_THROTTLE_RATES
-        rate: str | None = rates.get(self.scope)
+        if self.scope not in rates:
+            raise ImproperlyConfigured(f"DEFAULT_THROTTLE_RATES has no rate for the scope {self.scope!r}.")
+        rate: str | None = rates[self.scope]
         return rate
 
     def get_cache_key(self, request: Request, view: "APIView") -> str:
-        """Return the name of the count: the scope, the key and the caller's address."""
-        key = access_of(request, view).key
-        caller = client_address(request._request)
-        ident = f"{'' if key is None else key.pk}:{caller}"
+        """Return the name of the count: the scope, the tenant, the key and the caller."""
+        key = view_access(request, view).key
+        ident = f"{'' if key is None else key.pk}:{_caller(client_address(django_request(request)))}"
+        if (schema := Tenant.current().schema) is not None:
+            ident = f"{schema}:{ident}"
         return str(self.cache_format) % {"scope": self.scope, "ident": ident}
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
@@ -65,6 +74,13 @@ def _count(cache: BaseCache, name: str, seconds: int) -> int:
         return 1
     try:
         return int(cache.incr(name))
-    except ValueError:  # It ran out since.
+    except ValueError:  # It expired meanwhile.
         cache.set(name, 1, seconds)
         return 1
+
+
+def _caller(address: Address | None) -> str:
+    """Return what stands for the caller: one person has a whole IPv6 /64 to send from."""
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address, 64), strict=False))
+    return str(address)

@@ -24,7 +24,7 @@ atheris.enabled_hooks.add("str")
 atheris.enabled_hooks.add("RegEx")
 with atheris.instrument_imports(include=["allowlist"]):
     from allowlist.enforcement.client_ip import client_address
-    from allowlist.enforcement.credentials import read_key
+    from allowlist.enforcement.credentials import read_credential
     from allowlist.policy.decision import Condition, Policy, Source, decide
     from allowlist.policy.entries import DomainEntry, DomainForm, DomainList, display, parse_domain
     from allowlist.policy.guards import read_domain, read_ip
@@ -102,7 +102,7 @@ def tokens(data: bytes) -> None:
         assert secret not in repr(token)
     for name in ("HTTP_X_API_KEY", "HTTP_AUTHORIZATION", "QUERY_STRING"):
         try:
-            presented = read_key(_request(**{name: text}))
+            presented = read_credential(_request(**{name: text}))
         except SuspiciousOperation:
             continue
         assert presented is None or presented.in_url is (name == "QUERY_STRING")

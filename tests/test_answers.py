@@ -24,8 +24,9 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import AllowAny, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
+from rest_framework.views import APIView, exception_handler
 from rest_framework.viewsets import ViewSet
+from rest_framework_simplejwt.authentication import JWTAuthentication
 
 from allowlist.authentication import APIKeyAuthentication
 from allowlist.models import APIKey
@@ -62,6 +63,7 @@ AUTHENTICATORS: dict[str, list[Any]] = {
     "basic-ours": [drf.BasicAuthentication, APIKeyAuthentication],
     "ours-token": [APIKeyAuthentication, drf.TokenAuthentication],
     "token-ours": [drf.TokenAuthentication, APIKeyAuthentication],
+    "ours-jwt": [APIKeyAuthentication, JWTAuthentication],
     "session-basic-ours-token": [
         drf.SessionAuthentication,
         drf.BasicAuthentication,
@@ -169,12 +171,33 @@ class PlainText(IsAllowlisted):
         return f"No: {reason}"
 
 
+class Sentence(IsAllowlisted):
+    """A recipe: one sentence for every reason of the domain rule."""
+
+    domain_message = "Not on this domain."
+    ip_message = "Not from this address."
+
+
+class Hinting(IsAllowlisted):
+    """A recipe: its own hint, with what was seen of the request."""
+
+    def get_hint(self, reason: Reason) -> str:
+        """Return the hint."""
+        assert self.access
+        return f"{self.access.source.page} is not welcome."
+
+
 class Nested(IsAllowlisted):
     """A recipe: a body with other things than texts in it."""
 
     def get_body(self, reason: Reason) -> Any:
         """Return the body."""
         return {"error": {"reasons": [reason]}, "retry": False}
+
+
+def with_status(status: Any) -> type[IsAllowlisted]:
+    """Return a permission that gives refusals a status."""
+    return type(f"Status_{status}", (IsAllowlisted,), {"get_status": lambda self, reason: status})
 
 
 def failing(hook: str) -> type[IsAllowlisted]:
@@ -238,14 +261,18 @@ def view_with(permission: Any, authenticators: list[Any] | None = None) -> Any:
     return Echo.as_view(permission_classes=[permission], authentication_classes=authenticators or [])
 
 
-HOOKS = ["get_status", "get_code", "get_message", "get_body"]
+HOOKS = ["get_status", "get_code", "get_message", "get_hint", "get_body"]
+NO_STATUS = [None, "403", 200, 399, 600, 403.0, True]
 RECIPES: list[type[IsAllowlisted]] = [
     Unauthorized,
     ErrorOnly,
     PlainText,
     Nested,
+    Sentence,
+    Hinting,
     Counting,
     *map(failing, HOOKS),
+    *map(with_status, [*NO_STATUS, 400, 599]),
 ]
 COMPOSED = {
     "and": IsAllowlisted & HasTeapot,
@@ -267,6 +294,10 @@ urlpatterns = [
     path(
         "authenticated/",
         Echo.as_view(permission_classes=[AllowAny], authentication_classes=[APIKeyAuthentication]),
+    ),
+    path(
+        "authenticated/then-jwt/",
+        Echo.as_view(permission_classes=[AllowAny], authentication_classes=AUTHENTICATORS["ours-jwt"]),
     ),
     path("composed/quiet-paired/", view_with(IsAllowlistedQuietly, [APIKeyAuthentication])),
     path("alone/", Echo.as_view()),
@@ -298,6 +329,7 @@ class Case:
     address: str = ELSEWHERE
     query: str = ""
     row: Mapping[str, Any] = field(default_factory=dict)
+    saw: Mapping[str, str | None] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return the reason."""
@@ -315,29 +347,45 @@ IN_URL = (
     "A secret key was sent in the URL, which servers log. Rotate it, and send the new one in the "
     "X-API-Key header."
 )
+SERVERS_ONLY = "Permission denied. This key accepts requests from servers only."
+PAGES_ONLY = "Permission denied. This key accepts requests from web pages only."
 IN_BROWSER = (
     "A secret key was sent by a browser, where every visitor can copy it. Rotate it, and use a publishable "
     "key on web pages."
 )
 UNDECIDED = "The request could not be checked. Try again in a moment."
+PLAIN = {
+    "code": "UNAVAILABLE",
+    "message": UNDECIDED,
+    "reason": "undecided",
+    "hint": "Send the request again in a moment.",
+}
+FROM_EVIL, NO_ORIGIN = {"origin": EVIL}, {"origin": None}
 CASES = [
     Case(401, "UNAUTHENTICATED", NO_KEY, "key_missing", sent={"X-API-Key": None}),
     Case(401, "UNAUTHENTICATED", BAD_KEY, "key_invalid", sent={"X-API-Key": UNKNOWN}),
     Case(401, "UNAUTHENTICATED", BAD_KEY, "key_invalid", sent={"X-API-Key": "pk_live_short"}),
     Case(401, "UNAUTHENTICATED", BAD_KEY, "key_invalid", row={"revoked_at": timedelta(0)}),
     Case(401, "UNAUTHENTICATED", BAD_KEY, "key_invalid", row={"expires_at": timedelta(0)}),
-    Case(*DENIED, DOMAIN_MESSAGE, "origin_not_listed", DOMAINS, {"Origin": EVIL}),
-    Case(*DENIED, DOMAIN_MESSAGE, "origin_not_listed", DOMAINS, {"Referer": EVIL + "/page"}),
-    Case(*DENIED, DOMAIN_MESSAGE, "origin_opaque", DOMAINS, {"Origin": "null"}),
-    Case(*DENIED, DOMAIN_MESSAGE, "origin_malformed", DOMAINS, {"Origin": "shop.example.com"}),
-    Case(*DENIED, DOMAIN_MESSAGE, "origin_hidden", DOMAINS, {"Sec-Fetch-Site": "cross-site"}),
-    Case(*DENIED, DOMAIN_MESSAGE, "origin_missing", DOMAINS),
-    Case(*DENIED, IP_MESSAGE, "ip_not_listed", IPS),
-    Case(*DENIED, IP_MESSAGE, "ip_unknown", IPS, address=""),
-    Case(*DENIED, DOMAIN_MESSAGE, "origin_not_listed", {**DOMAINS, **IPS}, {"Origin": EVIL}),
-    Case(*DENIED, IP_MESSAGE, "ip_not_listed", {**DOMAINS, **IPS}, {"Origin": SHOP}),
-    Case(*DENIED, IP_MESSAGE, "browser_not_allowed", {**IPS, **BY_SOURCE}, {"Origin": SHOP}, SERVER),
-    Case(*DENIED, DOMAIN_MESSAGE, "server_not_allowed", {**DOMAINS, **BY_SOURCE}, {}, SERVER),
+    Case(*DENIED, DOMAIN_MESSAGE, "origin_not_listed", DOMAINS, {"Origin": EVIL}, saw=FROM_EVIL),
+    Case(*DENIED, DOMAIN_MESSAGE, "origin_not_listed", DOMAINS, {"Referer": EVIL + "/page"}, saw=FROM_EVIL),
+    Case(*DENIED, DOMAIN_MESSAGE, "origin_opaque", DOMAINS, {"Origin": "null"}, saw=NO_ORIGIN),
+    Case(*DENIED, DOMAIN_MESSAGE, "origin_malformed", DOMAINS, {"Origin": "<script>"}, saw=NO_ORIGIN),
+    Case(*DENIED, DOMAIN_MESSAGE, "origin_hidden", DOMAINS, {"Sec-Fetch-Site": "cross-site"}, saw=NO_ORIGIN),
+    Case(*DENIED, DOMAIN_MESSAGE, "origin_missing", DOMAINS, saw=NO_ORIGIN),
+    Case(*DENIED, IP_MESSAGE, "ip_not_listed", IPS, saw={"ip": ELSEWHERE}),
+    Case(*DENIED, IP_MESSAGE, "ip_unknown", IPS, address="", saw={"ip": None}),
+    Case(*DENIED, DOMAIN_MESSAGE, "origin_not_listed", {**DOMAINS, **IPS}, {"Origin": EVIL}, saw=FROM_EVIL),
+    Case(*DENIED, IP_MESSAGE, "ip_not_listed", {**DOMAINS, **IPS}, {"Origin": SHOP}, saw={"ip": ELSEWHERE}),
+    Case(
+        *DENIED,
+        SERVERS_ONLY,
+        "browser_not_allowed",
+        {**IPS, **BY_SOURCE},
+        {"Origin": EVIL},
+        saw={"origin": EVIL, "ip": ELSEWHERE},
+    ),
+    Case(*DENIED, PAGES_ONLY, "server_not_allowed", {**DOMAINS, **BY_SOURCE}, {}, SERVER, saw=NO_ORIGIN),
     Case(*DENIED, IN_URL, "key_in_url", SECRET, {"X-API-Key": None}, query="?key={token}"),
     Case(*DENIED, IN_BROWSER, "secret_key_in_browser", SECRET, {"Origin": SHOP}),
     Case(503, "UNAVAILABLE", UNDECIDED, "undecided", row={"domain_mode": "odd"}),
@@ -356,10 +404,30 @@ def test_a_refusal_is_answered_alike_whatever_authenticates(case: Case, authenti
     url = f"/with/{authenticators}/" + case.query.format(token=token)
     answer = call(url, token, case.sent, REMOTE_ADDR=case.address)
     assert answer.status_code == case.status
-    assert body(answer) == {"code": case.code, "message": case.message, "reason": case.reason}
+    assert body(answer) == {
+        "code": case.code,
+        "message": case.message,
+        "reason": case.reason,
+        "hint": IsAllowlisted().get_hint(Reason(case.reason)),
+        **case.saw,
+    }
     assert answer.get("WWW-Authenticate") == ("Api-Key" if case.status == 401 else None)
     for listed in ("shop.example.com", "listed.example", SERVER, "192.0.2", token):
         assert listed not in answer.content.decode()
+
+
+def test_every_reason_has_a_hint_that_says_what_to_do(settings: Any) -> None:
+    settings.ALLOWLIST = {"KEY_HEADER": "X-Widget"}
+    hints = {reason: IsAllowlisted().get_hint(reason) for reason in Reason}
+    assert len(set(hints.values())) == len(Reason)
+    for words, hinted in (
+        ("Referrer-Policy", Reason.ORIGIN_HIDDEN),
+        ("referrerpolicy", Reason.ORIGIN_HIDDEN),
+        ("secret key", Reason.ORIGIN_MISSING),
+        ("TRUSTED_PROXIES", Reason.IP_UNKNOWN),
+        ("X-Widget header", Reason.KEY_MISSING),
+    ):
+        assert words in hints[hinted]
 
 
 @pytest.mark.parametrize("authenticators", AUTHENTICATORS)
@@ -421,6 +489,33 @@ def test_the_authentication_alone_names_no_key_that_does_not_work_from_there() -
     refused = body(call("/authenticated/", token, {"Origin": EVIL}))
     assert (refused["auth"], refused["allowed"], refused["reason"]) == (None, False, "origin_not_listed")
     assert body(call("/authenticated/"))["auth"] is None
+
+
+def test_a_refused_token_is_not_left_to_the_next_authenticator() -> None:
+    """JWTAuthentication would say that it isn't valid for any of its token types."""
+    _, token = make_key("mine", **DOMAINS)
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert body(call("/with/ours-jwt/", None, {**LISTED, **bearer}))["auth"] == "mine"
+    refused = call("/with/ours-jwt/", None, {**UNLISTED, **bearer})
+    assert (refused.status_code, reason(refused)) == (403, "origin_not_listed")
+    unknown = call("/with/ours-jwt/", None, {"Authorization": f"Bearer {UNKNOWN}"})
+    assert (unknown.status_code, reason(unknown)) == (401, "key_invalid")
+    before_jwt = body(call("/authenticated/then-jwt/", None, {**UNLISTED, **bearer}))
+    assert (before_jwt["auth"], before_jwt["anonymous"]) == (None, True)
+
+
+@pytest.mark.parametrize("token", ["nonsense", None])
+def test_what_is_no_token_of_ours_is_left_to_the_next_authenticator(token: str | None) -> None:
+    answer = call("/authenticated/then-jwt/", token, {"Authorization": "Bearer x.y.z"})
+    assert (answer.status_code, body(answer)["code"]) == (401, "token_not_valid")
+
+
+def test_an_authenticator_after_ours_that_raises_leaves_our_headers_on() -> None:
+    answer = call("/with/ours-jwt/", None, {"Authorization": "Bearer x.y.z"})
+    assert (answer.status_code, body(answer)["code"]) == (401, "token_not_valid")
+    assert directives(answer) == {"private", "no-store"}
+    assert {"origin", "referer", "authorization", "x-api-key"} <= set(varies_on(answer))
+    assert "Cache-Control" not in call("/authenticated/then-jwt/", None, {"Authorization": "Bearer x.y.z"})
 
 
 def test_a_recipe_may_have_no_anonymous_user(settings: Any) -> None:
@@ -524,7 +619,13 @@ def test_the_quiet_permission_leaves_the_words_to_drf() -> None:
         (
             "Unauthorized",
             401,
-            {"code": "UNAUTHORIZED", "message": "Domain not allowed", "reason": "origin_not_listed"},
+            {
+                "code": "UNAUTHORIZED",
+                "message": "Domain not allowed",
+                "reason": "origin_not_listed",
+                "hint": "Add this origin to the key's allowed domains.",
+                "origin": EVIL,
+            },
         ),
         ("ErrorOnly", 403, {"error": "Access denied. You don't have permission to access this."}),
         ("PlainText", 403, {"detail": "No: origin_not_listed"}),
@@ -537,6 +638,39 @@ def test_a_recipe_is_a_small_subclass(recipe: str, status: int, answer: Any) -> 
     assert (refused.status_code, body(refused)) == (status, answer)
     assert refused.get("WWW-Authenticate") == ("Api-Key" if status == 401 else None)
     assert call(f"/recipe/{recipe}/", token, LISTED).status_code == 200
+
+
+def test_a_recipe_s_domain_message_speaks_for_the_whole_domain_rule() -> None:
+    for fields, headers, said in (
+        (DOMAINS, UNLISTED, Sentence.domain_message),
+        ({**DOMAINS, **BY_SOURCE}, {}, Sentence.domain_message),
+        (IPS, {}, Sentence.ip_message),
+        ({**IPS, **BY_SOURCE}, UNLISTED, SERVERS_ONLY),
+    ):
+        _, token = make_key(**fields)
+        assert body(call("/recipe/Sentence/", token, headers))["message"] == said
+
+
+def test_a_hook_has_what_was_decided_of_its_own_request() -> None:
+    """The instance that all requests share keeps nothing of it."""
+    _, token = make_key(**DOMAINS)
+    assert body(call("/recipe/Hinting/", token, UNLISTED))["hint"] == f"{EVIL} is not welcome."
+    assert body(call("/recipe/Hinting/", token))["hint"] == "absent is not welcome."
+    assert IsAllowlisted.access is None
+
+
+@pytest.mark.parametrize("status", NO_STATUS)
+def test_a_status_that_is_no_error_is_not_believed(status: Any, caplog: pytest.LogCaptureFixture) -> None:
+    _, token = make_key(**DOMAINS)
+    refused = call(f"/recipe/Status_{status}/", token, UNLISTED)
+    assert (refused.status_code, body(refused)) == (503, PLAIN)
+    assert f"get_status() returned {status!r}" in caplog.text
+
+
+@pytest.mark.parametrize("status", [400, 599])
+def test_any_status_of_an_error_is_believed(status: int) -> None:
+    _, token = make_key(**DOMAINS)
+    assert call(f"/recipe/Status_{status}/", token, UNLISTED).status_code == status
 
 
 def test_a_recipe_status_is_of_the_lists_refusals_alone() -> None:
@@ -553,12 +687,82 @@ def test_a_hook_that_raises_refuses_and_is_logged_and_shows_nothing(
     _, token = make_key(**DOMAINS)
     answer = call(f"/recipe/Failing_{hook}/", token, UNLISTED)
     assert answer.status_code == 503
-    assert body(answer) == {"code": "UNAVAILABLE", "message": UNDECIDED, "reason": "undecided"}
+    assert body(answer) == PLAIN
     errors = [each for each in caplog.records if each.name == "allowlist" and each.levelname == "ERROR"]
-    assert [each.getMessage() for each in errors] == [f"Failing_{hook} failed to word its answer."]
+    assert [each.getMessage() for each in errors] == [f"Failing_{hook} failed to make a response."]
     assert errors[0].exc_info
     assert "a secret of the project" in str(errors[0].exc_info[1])
     assert call(f"/recipe/Failing_{hook}/", token, LISTED).status_code == 200
+
+
+JSON_API = "rest_framework_json_api.exceptions.exception_handler"
+STANDARDIZED = "drf_standardized_errors.handler.exception_handler"
+
+
+def with_status_code(error: Exception, context: Any) -> Response | None:
+    """Add the status to the body, as DRF's documentation shows."""
+    response = exception_handler(error, context)
+    if response is not None:
+        response.data["status_code"] = response.status_code
+    return response
+
+
+HANDLED: list[tuple[str, str, Any, Any]] = [
+    (
+        JSON_API,
+        "errors",
+        "alone",
+        [
+            {
+                "detail": DOMAIN_MESSAGE,
+                "status": "403",
+                "source": {"pointer": "/data"},
+                "code": "origin_not_listed",
+            }
+        ],
+    ),
+    (
+        JSON_API,
+        "errors",
+        "recipe/PlainText",
+        [
+            {
+                "detail": "No: origin_not_listed",
+                "status": "403",
+                "source": {"pointer": "/data"},
+                "code": "origin_not_listed",
+            }
+        ],
+    ),
+    (
+        STANDARDIZED,
+        "errors",
+        "alone",
+        [{"code": "origin_not_listed", "detail": DOMAIN_MESSAGE, "attr": None}],
+    ),
+    (
+        STANDARDIZED,
+        "errors",
+        "recipe/PlainText",
+        [{"code": "origin_not_listed", "detail": "No: origin_not_listed", "attr": None}],
+    ),
+    (f"{__name__}.with_status_code", "status_code", "alone", 403),
+    (f"{__name__}.with_status_code", "reason", "alone", "origin_not_listed"),
+    (f"{__name__}.with_status_code", "detail", "recipe/PlainText", "No: origin_not_listed"),
+]
+
+
+@pytest.mark.parametrize(("handler", "name", "url", "expected"), HANDLED)
+def test_another_exception_handler_has_one_error_to_word(
+    settings: Any, handler: str, name: str, url: str, expected: Any
+) -> None:
+    settings.REST_FRAMEWORK = {"EXCEPTION_HANDLER": handler}
+    settings.JSON_API_UNIFORM_EXCEPTIONS = True
+    _, token = make_key(**DOMAINS)
+    refused = call(f"/{url}/", token, UNLISTED)
+    assert (refused.status_code, body(refused)[name]) == (403, expected)
+    assert body(call("/alone/"))["errors" if name == "errors" else "code"]
+    assert call("/alone/").get("WWW-Authenticate") == "Api-Key"
 
 
 @pytest.mark.parametrize("origin", [SHOP, EVIL])
@@ -573,7 +777,7 @@ def test_the_browsable_page_asks_often_and_decides_and_writes_once(
     assert answer["Content-Type"].startswith("text/html")
     assert Counting.asked > 3
     assert len(statements.writes) == (1 if origin == SHOP else 0)
-    assert sum("locator" in text for text in statements.texts) == 1
+    assert sum("previous_digest" in text for text in statements.texts) == 1
     refusals = [each for each in caplog.messages if each.startswith("Refused")]
     assert len(refusals) == (0 if origin == SHOP else 1)
     assert answer.status_code == (200 if origin == SHOP else 403)
@@ -699,4 +903,4 @@ def test_messages_are_translated_and_reasons_and_codes_are_not() -> None:
 
     with override("de"):
         said = Translated().get_body(Reason.ORIGIN_NOT_LISTED)
-    assert said == {"code": "PERMISSION_DENIED", "message": "Ja", "reason": "origin_not_listed"}
+    assert (said["message"], said["reason"]) == ("Ja", "origin_not_listed")

@@ -245,7 +245,7 @@ KEYS: list[tuple[str, dict[str, str], str]] = [
     ("/by-any-path/{own}/?key={victim}", {}, "origin_not_listed"),
     ("/widget/?key={victim}", {}, "origin_not_listed"),
     ("/widget/?key={own}&key={victim}", {}, "origin_not_listed"),
-    ("/widget/?key={victim},{own}", {}, "key_invalid"),
+    ("/widget/?key={victim},{own}", {}, "key_missing"),
     ("/widget/?key={own}", {"X-API-Key": "{victim}"}, "origin_not_listed"),
     ("/widget/", {"X-API-Key": "{victim}", "Authorization": "Bearer {own}"}, "origin_not_listed"),
     ("/widget/", {"X-API-Key": "{victim}, {own}"}, "key_invalid"),

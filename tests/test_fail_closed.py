@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from allowlist.authentication import APIKeyAuthentication
-from allowlist.enforcement import lookup
+from allowlist.enforcement import statement
 from allowlist.models import APIKey
 from allowlist.permissions import IsAllowlisted, IsAllowlistedQuietly
 from tests.calls import (
@@ -110,7 +110,7 @@ def assert_undecided(token: str, caplog: pytest.LogCaptureFixture) -> None:
             caplog.clear()
             answer = call(view, token, headers, REMOTE_ADDR=SERVER)
             assert (answer.status_code, reason(answer)) == (503, "undecided")
-            assert set(body(answer)) == {"code", "message", "reason"}
+            assert set(body(answer)) == {"code", "message", "reason", "hint"}
             assert answer.get("WWW-Authenticate") is None
             assert errors(caplog) == ["A request could not be decided, so it is refused."]
             assert "Traceback" in caplog.text
@@ -222,7 +222,7 @@ def test_any_error_refuses(settings: Any, error: Exception, caplog: pytest.LogCa
 @with_database
 @pytest.mark.parametrize("header", ["X-API-Key", "Authorization"])
 @pytest.mark.parametrize("kind", ["publishable", "secret"])
-@pytest.mark.parametrize("at", ["db_for_write", "answers_to", "_converted"])
+@pytest.mark.parametrize("at", ["db_for_write", "is_opened_by", "converted"])
 def test_a_report_of_the_error_shows_neither_token_nor_digest(
     settings: Any,
     header: str,
@@ -236,10 +236,10 @@ def test_a_report_of_the_error_shows_neither_token_nor_digest(
     if at == "db_for_write":
         Lost.error = ValueError("x")
         settings.DATABASE_ROUTERS = [f"{__name__}.Lost"]
-    elif at == "answers_to":
+    elif at == "is_opened_by":
         set_raw(key, "digest", "\xe9" * 64)
     else:
-        monkeypatch.setattr(lookup, "_ENDS", ())
+        monkeypatch.setattr(statement, "_ENDS", ())
     prefix = "Api-Key " if header == "Authorization" else ""
     answer = call("/alone/", headers={header: prefix + token})
     assert reason(answer) == "undecided"

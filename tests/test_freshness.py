@@ -15,8 +15,9 @@ from django.utils import timezone
 
 from allowlist.enforcement import lookup
 from allowlist.enforcement.access import access_of
-from allowlist.enforcement.bounded import Bounded
-from allowlist.enforcement.lookup import UnstableKeyError, find
+from allowlist.enforcement.cache import Cache
+from allowlist.enforcement.credentials import KeySource
+from allowlist.enforcement.lookup import UnstableKeyError, find_by_token
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
 from allowlist.models.edits import DOMAINS, IPS
 from allowlist.policy.decision import Decision
@@ -213,7 +214,7 @@ class TestTornReads:
         request: Any = RequestFactory().get(
             "/", headers={"X-API-Key": token, "Origin": origin}, REMOTE_ADDR="192.0.2.1"
         )
-        return access_of(request, None).decision
+        return access_of(request, KeySource()).decision
 
     @contextmanager
     def between(self, write: Callable[[int], Any]) -> Iterator[list[int]]:
@@ -265,7 +266,7 @@ class TestTornReads:
         assert parsed
         with self.between(lambda time: row(key).restrict_domains([SHOP, f"{SHOP}:{time}"])) as times:
             with pytest.raises(UnstableKeyError):
-                find(parsed, timezone.now())
+                find_by_token(parsed, timezone.now())
             assert len(times) == 20
             assert self.decide(key.token, SHOP).reason == "undecided"
         assert key.token not in caplog.text
@@ -301,7 +302,7 @@ class TestStatements:
         for token in ("", "x", "\0", "\ud800", key.token + "\n", "x" * 100_000, key.token[:-1]):
             with statements() as sent:
                 request: Any = RequestFactory().get("/", headers={"X-API-Key": token})
-                assert not access_of(request, None).decision.allowed
+                assert not access_of(request, KeySource()).decision.allowed
             assert sent == []
 
     def test_an_unknown_revoked_or_expired_key_sends_one(self, key: APIKey) -> None:
@@ -331,7 +332,7 @@ class TestMemory:
 
     @pytest.fixture
     def make(self, creator: User, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], str]:
-        monkeypatch.setattr(lookup, "_kept", Bounded(17))
+        monkeypatch.setattr(lookup, "_cache", Cache(17))
 
         def make_key(count: int) -> str:
             key, token = APIKey.objects.create_key(

@@ -322,12 +322,12 @@ class TestExpiry:
         assert ask(token) == SERVED
 
     def test_the_views_key_has_the_same_instants_as_the_models(self, creator: User) -> None:
-        from allowlist.enforcement.lookup import find
+        from allowlist.enforcement.lookup import find_by_token
 
         key, token = make(creator, expires_at=timezone.now() + timedelta(minutes=1))
         parsed = Token.parse(token)
         assert parsed
-        found = find(parsed, timezone.now())
+        found = find_by_token(parsed, timezone.now())
         assert found
         seen = found.row.to_key()
         for field in APIKey._meta.concrete_fields:

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from allowlist.enforcement import access, lookup
+from allowlist.enforcement import lookup, usage
 from allowlist.models import APIKey
 from allowlist.permissions import IsAllowlisted
 from allowlist.policy.tokens import Token
@@ -108,11 +108,11 @@ def test_two_requests_that_read_the_same_row_write_it_once() -> None:
     token = Token.parse(text)
     assert token is not None
     now = timezone.now()
-    first, second = lookup.find(token, now), lookup.find(token, now)
+    first, second = lookup.find_by_token(token, now), lookup.find_by_token(token, now)
     assert first is not None
     assert second is not None
-    access._note_use(first.row, now)
-    access._note_use(second.row, now + timedelta(seconds=30))
+    usage.note_use(first.row, now)
+    usage.note_use(second.row, now + timedelta(seconds=30))
     used = last_use(key)
     assert used is not None
     assert abs(used - now) < timedelta(seconds=1)
@@ -271,10 +271,10 @@ def test_whatever_goes_wrong_with_it_the_request_is_served(
     def broken(*_arguments: Any) -> bool:
         raise AttributeError("no such thing")
 
-    monkeypatch.setattr(access, "_write_use", broken)
+    monkeypatch.setattr(usage, "_write", broken)
     key, token = make_key()
     assert call("/widget/", token).status_code == 200
-    assert warnings(caplog) == [f"last_used_at of key {key.pk} has to wait: no such thing"]
+    assert warnings(caplog) == [f"last_used_at of key {key.pk} could not be written yet: no such thing"]
 
 
 @with_commits
@@ -293,7 +293,7 @@ def test_a_read_only_database_serves_and_warns(
             cursor.execute(off)
     assert last_use(key) is NEVER
     (said,) = warnings(caplog)
-    assert said.startswith(f"last_used_at of key {key.pk} has to wait: ")
+    assert said.startswith(f"last_used_at of key {key.pk} could not be written yet: ")
 
 
 @with_commits

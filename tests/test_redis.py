@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,9 +15,9 @@ from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from allowlist.enforcement import lookup
-from allowlist.enforcement import redis_store as freshness
-from allowlist.enforcement.redis_store import RETRY_AFTER, Moment, Store
+from allowlist.enforcement import freshness, lookup, redis_connection
+from allowlist.enforcement.freshness import RETRY_AFTER, Epoch, Store
+from allowlist.enforcement.redis_connection import TrackingConnection
 from allowlist.models import APIKey, announcements
 from allowlist.models.announcements import LEASE, MAX_AGE, MAX_NAMES
 from allowlist.policy.tokens import Environment, Kind, Token
@@ -63,7 +63,8 @@ def own_redis() -> Iterator[RedisServer]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Return a clock that stands still."""
     clock = Clock()
-    monkeypatch.setattr(freshness, "time", SimpleNamespace(monotonic=clock))
+    for module in (freshness, redis_connection):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock))
     return clock
 
 
@@ -107,13 +108,15 @@ def warm(key: APIKey) -> None:
 
 def kept_row(key: APIKey) -> lookup.Row:
     """Return what the process keeps of the key's row."""
-    store = freshness.store()
-    assert store
-    moment = store.current()
-    assert moment
-    found: Any = store.get(key.locator, moment)
-    assert isinstance(found.row, lookup.Row)
+    (found,) = lookup._cache.named(key.locator)
     return found.row
+
+
+def this_store() -> Store:
+    """Return this process's store."""
+    store = freshness.store_of(lookup._cache)
+    assert store
+    return store
 
 
 def behind_our_back(key: APIKey, **values: Any) -> None:
@@ -128,11 +131,10 @@ def settle(asked: Callable[[], bool]) -> None:
 
 def was_heard(clock: Clock) -> bool:
     """Return whether Redis gave a sign of life at the clock's time."""
-    store = freshness.store()
-    assert store
+    store = this_store()
     assert store.current()
-    assert store._line
-    return store._line.alive_at == clock.now
+    assert store._connection
+    return store._connection.alive_at == clock.now
 
 
 class TestHotPath:
@@ -172,7 +174,7 @@ class TestHotPath:
         token = Token.parse(key.token)
         assert token
         now = timezone.now()
-        first, second = lookup.find(token, now), lookup.find(token, now)
+        first, second = lookup.find_by_token(token, now), lookup.find_by_token(token, now)
         assert first
         assert second
         assert first.row is second.row
@@ -323,12 +325,10 @@ class TestChanges:
         self, redis: RedisServer, key: APIKey, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It may have read what was before, although it ends after."""
-        find = lookup._find
-        store = freshness.store()
-        assert store
+        read, store = lookup._read, this_store()
 
-        def find_slowly(alias: str, token: Token, now: datetime) -> Any:
-            found = find(alias, token, now)
+        def read_slowly(*arguments: Any) -> Any:
+            found = read(*arguments)
             thread = threading.Thread(target=change)
             thread.start()
             thread.join()
@@ -340,7 +340,7 @@ class TestChanges:
             connections.close_all()
 
         with monkeypatch.context() as patch:
-            patch.setattr(lookup, "_find", find_slowly)
+            patch.setattr(lookup, "_read", read_slowly)
             assert ask(key.token) == SERVED
         assert ask(key.token) == NOT_LISTED
 
@@ -367,7 +367,7 @@ class TestAway:
         assert [cost(key.token), cost(key.token)] == [2, 1]
         clock.now += RETRY_AFTER
         assert cost(key.token) == 1
-        assert caplog.text.count("Redis is away (") == 1
+        assert caplog.text.count("Redis is down (") == 1
         key.restrict_domains([BLOG])
         assert ask(key.token) == NOT_LISTED
         assert "Changed keys (1) could not be announced (" in caplog.text
@@ -380,7 +380,7 @@ class TestAway:
         mortal.kill()
         key.restrict_domains([BLOG])
         assert [cost(key.token, answer=NOT_LISTED) for _ in range(3)] == [2, 1, 1]
-        assert caplog.text.count("Redis is away (") == 1
+        assert caplog.text.count("Redis is down (") == 1
         mortal.start()
         clock.now += RETRY_AFTER + 1
         assert cost(key.token, answer=NOT_LISTED) == 1
@@ -414,7 +414,7 @@ class TestAway:
         assert cost(key.token) == 0
         clock.now += LEASE + 0.1
         assert cost(key.token) == 1
-        assert "Redis is away (silent for 2 s)" in caplog.text
+        assert "Redis is down (silent for 2 s)" in caplog.text
         mortal.resume()
         clock.now += RETRY_AFTER
         settle(lambda: self.is_used(key, clock))
@@ -458,12 +458,11 @@ class TestAway:
         self, redis: RedisServer, key: APIKey, caplog: pytest.LogCaptureFixture
     ) -> None:
         warm(key)
-        store = freshness.store()
-        assert store
-        assert store._line
-        store._line._socket.send(b"*1\r\n$7\r\nNO_SUCH\r\n")
+        store = this_store()
+        assert isinstance(store._connection, TrackingConnection)
+        store._connection._socket.send(b"*1\r\n$7\r\nNO_SUCH\r\n")
         settle(lambda: not store.current())
-        assert "Redis is away (unexpected answer: ERR unknown command" in caplog.text
+        assert "Redis is down (unexpected reply: ERR unknown command" in caplog.text
 
     def test_an_address_that_asks_for_a_protocol_without_pushes_is_given_ours(
         self, redis: RedisServer, key: APIKey, settings: Any
@@ -520,12 +519,17 @@ class TestProcesses:
 
     def test_a_forked_process_has_a_connection_of_its_own(self, redis: RedisServer, key: APIKey) -> None:
         warm(key)
-        mine = freshness.store()
-        child = os.fork()
-        if not child:  # pragma: no cover - coverage ends with the process
-            theirs = freshness.store()
-            good = theirs is not mine and theirs is not None and theirs.current() is not None
-            os._exit(0 if good else 1)
+        mine = this_store()
+        (cached,) = lookup._cache.named(key.locator)
+        with lookup._cache._lock:  # As another thread may at that moment.
+            child = os.fork()
+            if not child:  # pragma: no cover - coverage ends with the process
+                theirs = this_store()
+                epoch = theirs.current()
+                # What the parent cached is current by the parent's connection alone.
+                is_theirs = epoch is not None and not epoch.covers(cached.read_at)
+                good = theirs is not mine and is_theirs and not lookup._cache._lock.locked()
+                os._exit(0 if good else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert cost(key.token) == 0
         key.restrict_domains([BLOG])
@@ -534,25 +538,12 @@ class TestProcesses:
     def test_one_thread_connects_while_others_ask_the_database(
         self, redis: RedisServer, key: APIKey, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        store = freshness.store()
-        assert store
-        line = freshness.Line
-        meanwhile: list[Moment | None] = []
+        meanwhile: list[Epoch | None] = []
 
-        def connect(url: str) -> freshness.Line:
+        def connect() -> TrackingConnection:
             meanwhile.append(store.current())
-            return line(url)
+            return TrackingConnection(redis.url)
 
-        monkeypatch.setattr(freshness, "Line", connect)
+        store = Store("Redis", connect, lookup._cache)
         assert store.current()
         assert meanwhile == [None]
-
-
-def test_memory_is_bounded(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(freshness, "MAX_KEPT", 10)
-    store: Store[str] = Store(redis.url)
-    moment = store.current()
-    assert moment
-    for name in "abcd":
-        store.keep(name, name, 4, moment)
-    assert [store.get(name, moment) for name in "abcd"] == [None, None, "c", "d"]

@@ -31,6 +31,8 @@ class Widget(APIView):
         """Answer."""
         return Response({"allowed": request.allowlist.decision.allowed})
 
+    post = get
+
 
 class Recipe(IsAllowlisted):
     """A subclass."""
@@ -44,13 +46,46 @@ class Grants(BasePermission):
         return "X-Teapot" in request.headers
 
 
+class Reads(BasePermission):
+    """Grants reading, and no object."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Return whether the request only reads."""
+        return request.method == "GET"
+
+    def has_object_permission(self, request: Request, view: APIView, obj: Any) -> bool:
+        """Return False."""
+        return False
+
+
+class OneObject(Widget):
+    """Lets teapots at the view, and nobody who is not listed at its object."""
+
+    authentication_classes = []
+    permission_classes = [IsAllowlistedQuietly | Reads]
+
+    def get(self, request: Any) -> Response:
+        """Ask for an object."""
+        self.check_object_permissions(request, "the object")
+        return super().get(request)
+
+
+QUIET = {
+    "or": IsAllowlistedQuietly | Grants,
+    "or-reversed": Grants | IsAllowlistedQuietly,
+    "and-reversed": Grants & IsAllowlistedQuietly,
+    "not": ~IsAllowlistedQuietly,
+    "reading": IsAllowlistedQuietly | Reads,
+}
 urlpatterns = [
     path("widget/", Widget.as_view()),
     path("recipe/", Widget.as_view(permission_classes=[Recipe])),
     path("twice/", Widget.as_view(permission_classes=[IsAllowlistedQuietly | IsAllowlisted])),
-    path(
-        "or/", Widget.as_view(authentication_classes=[], permission_classes=[IsAllowlistedQuietly | Grants])
+    *(
+        path(f"quiet/{name}/", Widget.as_view(authentication_classes=[], permission_classes=[permission]))
+        for name, permission in QUIET.items()
     ),
+    path("quiet/objects/", OneObject.as_view()),
 ]
 
 
@@ -167,23 +202,38 @@ def test_the_log_line_says_key_reason_and_where_from(
 
 
 @pytest.mark.parametrize(
-    ("token", "headers", "expected"),
+    ("token", "headers", "expected", "begins"),
     [
-        (None, {}, "key_missing"),
-        ("nonsense", {}, "key_invalid"),
-        (UNKNOWN, {}, "key_invalid"),
-        ("sk_live_x", {"Origin": SHOP}, "secret_key_in_browser"),
+        (None, {}, "key_missing", "Refused a request without a key"),
+        (
+            "nonsense",
+            {},
+            "key_invalid",
+            "Refused a request whose key is unknown, revoked, expired or malformed",
+        ),
+        (UNKNOWN, {}, "key_invalid", "Refused a request whose key is unknown, revoked, expired or malformed"),
+        (
+            "sk_live_x",
+            {"Origin": SHOP},
+            "secret_key_in_browser",
+            "Refused a browser's request with a secret key",
+        ),
     ],
 )
-def test_a_refusal_without_a_key_is_told_too(
-    heard: Heard, caplog: pytest.LogCaptureFixture, token: str | None, headers: dict[str, str], expected: str
+def test_a_refusal_without_a_key_is_reported_in_a_plain_sentence(
+    heard: Heard,
+    caplog: pytest.LogCaptureFixture,
+    token: str | None,
+    headers: dict[str, str],
+    expected: str,
+    begins: str,
 ) -> None:
     call("/widget/", token, headers)
     (sent,) = heard
     assert (sent["key"], sent["reason"]) == (None, expected)
     ((level, line),) = said(caplog)
     assert level == "INFO"
-    assert line.startswith(f"Refused key None: {expected} ")
+    assert line == f"{begins}: {expected} (origin {headers.get('Origin', 'absent')})."
 
 
 def test_an_error_is_told_as_undecided(heard: Heard) -> None:
@@ -260,11 +310,8 @@ def test_a_receiver_that_raises_changes_nothing_and_is_logged(
     assert answer.status_code == 403
     assert b"own error" not in answer.content
     assert len(heard) == 1
-    failures = [each for each in caplog.records if each.name == "allowlist" and each.levelname == "ERROR"]
-    assert len(failures) == 1
-    assert failures[0].getMessage().endswith("failed to hear of a refusal.")
-    assert failures[0].exc_info
-    assert "a receiver's own error" in str(failures[0].exc_info[1])
+    (failure,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert "fails in Signal.send_robust() (a receiver's own error)" in failure.getMessage()
 
 
 def test_a_report_s_failing_receiver_does_not_refuse() -> None:
@@ -288,9 +335,36 @@ def test_telling_costs_no_statement(heard: Heard) -> None:
     assert len(statements.texts) == 1
 
 
-def test_the_quiet_permission_tells_of_a_key_s_refusal_and_of_nobody_s_missing_key(heard: Heard) -> None:
+QUIETLY = [
+    ("or", {}, IsAllowlistedQuietly),
+    ("or-reversed", {}, IsAllowlistedQuietly),
+    ("and-reversed", {"X-Teapot": "yes"}, IsAllowlistedQuietly),
+    ("objects", {}, IsAllowlistedQuietly),
+]
+
+
+@pytest.mark.parametrize(("url", "headers", "sender"), QUIETLY)
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+def test_a_quiet_refusal_is_reported_once_if_the_request_is_refused(
+    heard: Heard, url: str, headers: dict[str, str], sender: type, accept: str
+) -> None:
     key, token = make_key(allowed_domains=[SHOP])
-    assert call("/or/", token, {"Origin": EVIL}).status_code == 403
-    assert [(sent["key"], sent["sender"]) for sent in heard] == [(key, IsAllowlistedQuietly)]
-    assert call("/or/", None, {"X-Teapot": "yes"}).status_code == 200
-    assert len(heard) == 1
+    sent = {**headers, "Origin": EVIL, "Accept": accept}
+    assert call(f"/quiet/{url}/", token, sent).status_code == 403
+    assert [(each["key"], each["sender"]) for each in heard] == [(key, sender)]
+    assert call(f"/quiet/{url}/", None, sent).status_code == 403
+    assert [each["reason"] for each in heard] == ["origin_not_listed", "key_missing"]
+
+
+@pytest.mark.parametrize("url", ["or", "not", "reading"])
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+def test_a_quiet_refusal_of_a_served_request_is_not_reported(
+    heard: Heard, caplog: pytest.LogCaptureFixture, url: str, accept: str
+) -> None:
+    """The browsable page of "reading" asks whether it may show a form to write, which nobody sent."""
+    _, token = make_key(allowed_domains=[SHOP])
+    sent = {"Origin": EVIL, "X-Teapot": "yes", "Accept": accept}
+    for each in (token, None):
+        assert call(f"/quiet/{url}/", each, sent).status_code == 200
+    assert heard == []
+    assert said(caplog) == []

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.cache.backends.locmem import LocMemCache
+from django.core.exceptions import ImproperlyConfigured
 from django.test import Client, RequestFactory
 from django.urls import path
 from django.utils import timezone
@@ -20,7 +21,7 @@ from rest_framework.settings import reload_api_settings
 from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
 from rest_framework.views import APIView
 
-from allowlist.permissions import IsAllowlisted
+from allowlist.permissions import IsAllowlisted, IsAllowlistedQuietly
 from allowlist.policy.tokens import Kind
 from allowlist.throttling import APIKeyRateThrottle
 from tests.calls import ELSEWHERE, EVIL, SERVER, SHOP, UNKNOWN, Answer, body, call, make_key, reason
@@ -86,6 +87,25 @@ class InPath(Limited):
     allowlist_key_kwarg = "public_id"
 
 
+class NoObject(AllowAny):
+    """Grants the view, and no object."""
+
+    def has_object_permission(self, request: Request, view: APIView, obj: Any) -> bool:
+        """Return False."""
+        return False
+
+
+class OneObject(Limited):
+    """An endpoint that asks for an object's permission after the throttles have counted."""
+
+    permission_classes = (IsAllowlistedQuietly | NoObject,)
+
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """Ask for it."""
+        self.check_object_permissions(request, "the object")
+        return super().get(request)
+
+
 urlpatterns = [
     path("limited/", Limited.as_view()),
     path("limited/too/", Limited.as_view()),
@@ -97,6 +117,9 @@ urlpatterns = [
     path("other/", Limited.as_view(throttle_classes=[ByAddress])),
     path("failing/", Limited.as_view(throttle_classes=[Failing])),
     path("failing/second/", Limited.as_view(throttle_classes=[TwoAMinute, Failing])),
+    path("quiet/", Limited.as_view(permission_classes=[IsAllowlistedQuietly])),
+    path("quiet/or-open/", Limited.as_view(permission_classes=[IsAllowlistedQuietly | AllowAny])),
+    path("quiet/object/", OneObject.as_view()),
     path("without/", Limited.as_view(throttle_classes=[])),
 ]
 
@@ -197,6 +220,13 @@ def test_each_caller_has_its_own_count(token: str) -> None:
     assert statuses(3, token, address=ELSEWHERE) == [200, 200, 429]
     assert statuses(3, token, address=SERVER) == [200, 200, 429]
     assert statuses(3, token, address="2001:db8::7") == [200, 200, 429]
+
+
+def test_an_ipv6_caller_is_a_whole_64_network(token: str) -> None:
+    """One person may have that many addresses to send from."""
+    assert statuses(2, token, address="2001:db8:0:1::7") == [200, 200]
+    assert ask(token, address="2001:db8:0:1:ffff:ffff:ffff:ffff").status_code == 429
+    assert ask(token, address="2001:db8:0:2::7").status_code == 200
 
 
 def test_an_address_spelt_otherwise_is_the_same_caller(token: str) -> None:
@@ -320,6 +350,20 @@ def test_a_reported_refusal_is_counted_once() -> None:
     assert statuses(3, token, EVIL) == [200, 200, 429]
 
 
+@pytest.mark.parametrize("guess", [UNKNOWN, None])
+def test_what_the_quiet_permission_refuses_hits_the_rate(token: str, guess: str | None) -> None:
+    assert statuses(3, guess, url="/quiet/") == [403, 403, 429]
+    assert statuses(3, token, EVIL, url="/quiet/") == [403, 403, 429]
+
+
+def test_what_another_permission_serves_counts_once(token: str) -> None:
+    assert statuses(3, token, EVIL, url="/quiet/or-open/") == [200, 200, 429]
+
+
+def test_a_refused_object_counts_once(token: str) -> None:
+    assert statuses(3, token, EVIL, url="/quiet/object/") == [403, 403, 429]
+
+
 @pytest.mark.parametrize(("page", "status"), [(SHOP, 200), (EVIL, 403)])
 def test_the_browsable_api_counts_a_request_once(token: str, page: str, status: int) -> None:
     """It asks permissions again for each form that it might draw."""
@@ -386,11 +430,15 @@ def test_a_count_that_the_cache_lost_starts_anew(token: str, settings: Any) -> N
 # The rate
 
 
-def test_without_a_rate_there_is_no_limit(token: str, rates: Any) -> None:
-    assert statuses(5, token, url="/scoped/") == [200] * 5
-    assert statuses(5, token, EVIL, url="/scoped/") == [403] * 5
+def test_a_rate_of_none_is_no_limit(token: str, rates: Any) -> None:
     rates(api_key=None)
     assert statuses(5, token, url="/scoped/") == [200] * 5
+
+
+def test_a_scope_without_a_rate_is_a_mistake_as_it_is_in_drf(token: str, rates: Any) -> None:
+    with pytest.raises(ImproperlyConfigured, match="no rate for the scope 'api_key'"):
+        ask(token, url="/scoped/")
+    assert statuses(2, token, EVIL, url="/scoped/") == [403, 403]
 
 
 def test_the_rate_is_that_of_the_scope_as_the_settings_have_it_now(token: str, rates: Any) -> None:

@@ -5,7 +5,6 @@ it went by the list, a refused page would see nothing but a failed fetch. So it 
 views, the permission refuses, and the widget can read why.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 from corsheaders.signals import check_request_enabled
@@ -13,9 +12,8 @@ from django.conf import settings as django_settings
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve
 from django.utils.translation import get_language_from_path, override
-from rest_framework.permissions import NOT
 
-from ..permissions import IsAllowlisted, IsAllowlistedQuietly
+from ..permissions import enforcing
 
 
 def connect() -> None:
@@ -39,8 +37,7 @@ def is_guarded(sender: Any, request: HttpRequest, **kwargs: Any) -> bool:
     if declared is not None:
         return bool(declared)
     classes = given.get("permission_classes", getattr(view_class, "permission_classes", ()))
-    # A property, on the class, has no classes to look at.
-    return isinstance(classes, Iterable) and any(_enforces(each) for each in classes)
+    return any(True for _class in enforcing(classes))
 
 
 def _view_at(request: HttpRequest) -> Any:
@@ -53,13 +50,3 @@ def _view_at(request: HttpRequest) -> Any:
             return resolve(request.path_info, getattr(request, "urlconf", None)).func
     except Resolver404:
         return None
-
-
-def _enforces(permission: Any) -> bool:
-    """Return whether a permission class, or a composition with ``&`` and ``|``, asks us."""
-    if isinstance(permission, type):
-        return issubclass(permission, (IsAllowlisted, IsAllowlistedQuietly))
-    if getattr(permission, "operator_class", None) is NOT:
-        return False
-    operands = (getattr(permission, name, None) for name in ("op1_class", "op2_class"))
-    return any(_enforces(operand) for operand in operands if operand is not None)

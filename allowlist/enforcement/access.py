@@ -1,197 +1,189 @@
-"""One request, one decision, remembered on the HttpRequest as ``request.allowlist``."""
+"""One decision a request, remembered on the HttpRequest. Nothing here knows DRF."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from datetime import datetime, timedelta
-from functools import cached_property, partial
+from collections.abc import Hashable
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
-from django.core.exceptions import SuspiciousOperation
-from django.db import connections, transaction
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
-from rest_framework.request import Request
+from django.utils.translation import gettext as _
 
 from ..models import APIKey
 from ..models.keys import REPORT
 from ..policy.decision import REFUSALS, Decision, Reason, Rule, Source, decide
-from ..policy.tokens import Token, looks_secret
 from ..signals import request_refused
-from .credentials import Presented, read_key
-from .lookup import Found, Row, find
+from .credentials import Credential, KeySource, key_in_path
+from .lookup import ActivePolicy, Row, find_by_pk, find_by_token
 from .sources import read_source
+from .usage import note_use
 
 logger = logging.getLogger("allowlist")
 
-USED_AGAIN = timedelta(minutes=1)
-"""How often a key's ``last_used_at`` is written at most."""
+_WITHOUT_KEY = {
+    Reason.KEY_MISSING: "Refused a request without a key",
+    Reason.KEY_INVALID: "Refused a request whose key is unknown, revoked, expired or malformed",
+    Reason.KEY_IN_URL: "Refused a request with a secret key in its URL",
+    Reason.SECRET_KEY_IN_BROWSER: "Refused a browser's request with a secret key",
+    Reason.UNDECIDED: "Refused a request that could not be decided",
+}
+"""The beginning of the log line for a request whose key isn't known."""
+
+
+class StillDecidingError(Exception):
+    """``get_key`` led to a second question about the request whose key it is to return."""
 
 
 class Access:
-    """What was decided of one request; the view finds it as ``request.allowlist``."""
+    """What was decided about one request; the view finds it as ``request.allowlist``."""
 
     def __init__(
-        self, decision: Decision, source: Source, row: Row | None = None, in_path: str | None = None
+        self, reader: KeySource, decision: Decision, source: Source, row: Row | None, presented: Any
     ) -> None:
+        self.sender = type(reader)
         self.decision = decision
         self.source = source
-        self.in_path = in_path
+        self.is_token_ours = isinstance(presented, Credential) and presented.is_ours
+        """Whether the request sends what can only be a token of ours."""
+        self.uses_cookies = reader.uses_cookies
         self.counted = False
-        """Whether the view's throttles were asked about the refusal."""
+        """Whether the view's throttles have counted the request."""
         self._row = row
-        self._told = False
-        self.reported = self._is_reported()
-        """Whether the lists refuse the request and the key asks to serve it all the same."""
-        self.served = decision.allowed or self.reported
-        """Whether the request is let in, be it only to report it."""
+        self._reported = False
+        by_list = decision.reason is not None and decision.reason.rule in (Rule.DOMAIN, Rule.IP)
+        self.only_reports = by_list and row is not None and row["enforcement"] == REPORT
+        """Whether the lists refuse the request, and the key only reports that."""
+        self.served = decision.allowed or self.only_reports
+        """Whether the request reaches the view."""
 
     @cached_property
     def key(self) -> APIKey | None:
-        """Return the key, an object of this request's own; None where none was found."""
+        """Return the key, an object of this request alone; None if the request has no valid key."""
         return None if self._row is None else self._row.to_key()
 
-    def _is_reported(self) -> bool:
-        reason, row = self.decision.reason, self._row
-        by_list = reason is not None and reason.rule in (Rule.DOMAIN, Rule.IP)
-        return by_list and row is not None and row["enforcement"] == REPORT
+    def report(self, sender: type, request: HttpRequest) -> None:
+        """Report a refusal to the log and to the signal's receivers, once."""
+        if self._reported or self.decision.allowed:
+            return
+        self._reported = True
+        reason = self.decision.reason
+        if logger.isEnabledFor(logging.INFO):
+            logger.info("%s: %s (%s).", self._subject(), reason, self._whence())
+        if request_refused.has_listeners(sender):
+            request_refused.send_robust(
+                sender,
+                request=request,
+                key=self.key,
+                decision=self.decision,
+                reason=reason,
+                source=self.source,
+            )
+
+    def _subject(self) -> str:
+        reason = self.decision.reason
+        if self._row is None and reason is not None:
+            return _WITHOUT_KEY[reason]
+        key_id = None if self._row is None else self._row["id"]
+        return f"{'Reported' if self.only_reports else 'Refused'} key {key_id}"
 
     def _whence(self) -> str:
-        """Return what the request comes from; its address where that refused it."""
+        """Return where the request comes from; with its address if that is why it is refused."""
         reason, page = self.decision.reason, f"origin {self.source.page}"
         is_by_address = reason is not None and reason.rule is Rule.IP
         return f"{page}, address {self.source.read_address()}" if is_by_address else page
 
-    def tell(self, sender: type, request: HttpRequest) -> None:
-        """Tell the log and the signal's receivers of a refusal, once."""
-        if self._told or self.decision.allowed:
-            return
-        self._told = True
-        reason = self.decision.reason
-        if logger.isEnabledFor(logging.INFO):
-            verb = "Reported" if self.reported else "Refused"
-            key_id = None if self._row is None else self._row["id"]
-            logger.info("%s key %s: %s (%s).", verb, key_id, reason, self._whence())
-        if not request_refused.has_listeners(sender):
-            return
-        answers = request_refused.send_robust(
-            sender, request=request, key=self.key, decision=self.decision, reason=reason, source=self.source
-        )
-        for receiver, error in answers:
-            if isinstance(error, Exception):
-                logger.error("%r failed to hear of a refusal.", receiver, exc_info=error)
 
+def access_of(request: HttpRequest, reader: KeySource, view: Any = None, given: Any = None) -> Access:
+    """Return what is decided about ``request``; decide if nobody asked before.
 
-def access_of(request: Request, view: Any) -> Access:
-    """Return what is decided of ``request``; decide it if this is the first to ask.
-
-    Never raises for what a client sends, SuspiciousOperation apart (Django answers it with 400); an
-    error while deciding is a refusal with the reason ``undecided``.
+    ``reader`` says which key it presents, and is given ``given`` (the request as its view has it) and
+    ``view``. Raises SuspiciousOperation, which Django turns into a 400, PermissionDenied for a failed
+    CSRF check, and StillDecidingError. An error while deciding is a refusal, ``undecided``.
     """
-    http_request: HttpRequest = getattr(request, "_request", request)
-    in_path = _key_in_path(view)
-    known = getattr(http_request, "allowlist", None)
-    if isinstance(known, Access) and known.in_path == in_path:
-        return known
-    access = _decide(http_request, in_path)
-    http_request.allowlist = access  # type: ignore[attr-defined]
+    decided, name = _decided(request), _name(reader, view)
+    if name not in decided:
+        decided[name] = None
+        try:
+            decided[name] = _decide(reader, request, view, request if given is None else given)
+        finally:
+            if decided[name] is None:
+                del decided[name]
+    access = decided[name]
+    if access is None:
+        raise StillDecidingError
+    request.allowlist = access  # type: ignore[attr-defined]
     return access
 
 
-def _key_in_path(view: Any) -> str | None:
-    name = getattr(view, "allowlist_key_kwarg", None)
-    value = getattr(view, "kwargs", {}).get(name) if name else None
-    return None if value is None else str(value)
+def accesses(request: HttpRequest) -> list[Access]:
+    """Return everything that was decided about ``request``, by whichever permission class."""
+    return [access for access in _decided(request).values() if access is not None]
 
 
-def _decide(request: HttpRequest, in_path: str | None) -> Access:
+def _decided(request: HttpRequest) -> dict[Hashable, Access | None]:
+    """Return what was decided so far; None while it is being decided."""
+    decided: dict[Hashable, Access | None] = request.__dict__.setdefault("_allowlist_decided", {})
+    return decided
+
+
+def _name(reader: KeySource, view: Any) -> Hashable:
+    """Return what a decision depends on beside the request: who reads the key, and the one in the path.
+
+    All classes that read the token share one decision.
+    """
+    is_default = type(reader).get_key is KeySource.get_key
+    return (None if is_default else type(reader)), key_in_path(view)
+
+
+def _decide(reader: KeySource, request: HttpRequest, view: Any, given: Any) -> Access:
     source, now = read_source(request), timezone.now()
+    presented = row = None
     try:
-        decision, row = _decision(source, read_key(request, in_path), now)
+        presented = reader.get_key(given, view)
+        decision, row = _judge(presented, source, now)
     except SuspiciousOperation:
         raise
     except Exception:
         logger.exception("A request could not be decided, so it is refused.")
-        decision, row = REFUSALS[Reason.UNDECIDED], None
-    access = Access(decision, source, row, in_path)
+        decision = REFUSALS[Reason.UNDECIDED]
+    if reader.uses_cookies and not isinstance(presented, Credential | None):
+        _check_csrf(request)
+    access = Access(reader, decision, source, row, presented)
     if row is not None and access.served:
-        _note_use_once_a_minute(row, now)
+        note_use(row, now)
     return access
 
 
-def _decision(source: Source, presented: Presented | None, now: datetime) -> tuple[Decision, Row | None]:
+def _judge(presented: Any, source: Source, now: datetime) -> tuple[Decision, Row | None]:
     if presented is None:
         return REFUSALS[Reason.KEY_MISSING], None
-    if looks_secret(presented.text):
-        if presented.in_url:
+    if isinstance(presented, Credential):
+        if presented.looks_secret and presented.in_url:
             return REFUSALS[Reason.KEY_IN_URL], None
-        if source.is_browser:
+        if presented.looks_secret and source.is_browser:
             return REFUSALS[Reason.SECRET_KEY_IN_BROWSER], None
-    token = Token.parse(presented.text)
-    found: Found | None = None if token is None else find(token, now)
+    found = _find(presented, now)
     if found is None:
         return REFUSALS[Reason.KEY_INVALID], None
     return decide(found.policy, source), found.row
 
 
-def _note_use_once_a_minute(row: Row, now: datetime) -> None:
-    """Write ``last_used_at`` if that was not done for a minute.
-
-    Under ATOMIC_REQUESTS only once the request's transaction is committed: the row would be locked for
-    as long as the view takes, and whoever holds the key could keep its creator from revoking it.
-    """
-    if row.used_at is not None and row.used_at > now - USED_AGAIN:
-        return
-    connection = connections[row.alias]
-    is_requests_own = connection.settings_dict["ATOMIC_REQUESTS"] and connection.in_atomic_block
-    # Within a savepoint at once: so it is in a TestCase, whose transaction is never committed.
-    if is_requests_own and not connection.savepoint_ids:
-        transaction.on_commit(partial(_note_use, row, now), using=row.alias)
-    else:
-        _note_use(row, now)
+def _find(presented: Any, now: datetime) -> ActivePolicy | None:
+    if isinstance(presented, Credential):
+        return None if presented.token is None else find_by_token(presented.token, now)
+    pk = presented.pk if isinstance(presented, APIKey) else APIKey._meta.pk.to_python(presented)
+    if pk is None:
+        raise ValueError("get_key() returned a key that isn't saved.")
+    return find_by_pk(pk, now)
 
 
-def _note_use(row: Row, now: datetime) -> None:
-    """Write ``last_used_at`` if others did not for a minute; wait for no lock, never fail."""
-    stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USED_AGAIN)
-    key = APIKey.objects.using(row.alias).filter(pk=row["id"])
-    try:
-        if not _write_use(key.filter(stale), row, now):
-            # Others wrote it, or will: what is kept with Redis would not show it for seconds.
-            row.used_at = key.values_list("last_used_at", flat=True).first()
-    except Exception as error:  # noqa: BLE001 - the request is decided, and served
-        logger.warning("last_used_at of key %s has to wait: %s", row["id"], error)
-
-
-def _write_use(rows: "QuerySet[APIKey]", row: Row, now: datetime) -> bool:
-    """Write in a savepoint, so that a failure leaves the request's own transaction usable.
-
-    Returns False where the row is locked, or others wrote it meanwhile.
-    """
-    connection = connections[row.alias]
-    is_sqlite = connection.vendor == "sqlite"
-    skip = connection.features.has_select_for_update_skip_locked
-    unlocked = rows.select_for_update(skip_locked=skip, nowait=not skip)
-    with (
-        _sqlite_without_waiting(connection) if is_sqlite else nullcontext(),
-        transaction.atomic(using=row.alias),
-    ):
-        is_ours = is_sqlite or unlocked.values_list("pk", flat=True).first() is not None
-        if not is_ours or not rows.update(last_used_at=now):
-            return False
-        transaction.on_commit(partial(setattr, row, "used_at", now), using=row.alias)
-        return True
-
-
-@contextmanager
-def _sqlite_without_waiting(connection: Any) -> Iterator[None]:
-    """Answer "database is locked" at once instead of after the connection's timeout."""
-    connection.ensure_connection()  # With Redis, nothing may have been asked of the database yet.
-    raw = connection.connection
-    (before,) = raw.execute("PRAGMA busy_timeout").fetchone()
-    raw.execute("PRAGMA busy_timeout = 0")
-    try:
-        yield
-    finally:
-        raw.execute(f"PRAGMA busy_timeout = {before:d}")
+def _check_csrf(request: HttpRequest) -> None:
+    """Check that a page of the project sent the request, as Django does for views that use cookies."""
+    # In place of a view and of what calls it, of which the check asks only whether they are exempt.
+    check = CsrfViewMiddleware(HttpResponse)
+    check.process_request(request)
+    if check.process_view(request, HttpResponse, (), {}) is not None:
+        raise PermissionDenied(_("CSRF verification failed. Send the CSRF token with the request."))

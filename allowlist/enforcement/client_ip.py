@@ -13,8 +13,9 @@ from ipware import get_client_ip
 
 from ..conf import Settings, settings
 from ..policy.networks import Address, parse_address
+from ..policy.origins import parse_port
 
-_WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([^\]]*)\](?::[0-9]{1,5})?", re.ASCII)
+_WITH_PORT = re.compile(r"([0-9.]+):([0-9]+)|\[([^\]]*)\](?::([0-9]+))?", re.ASCII)
 
 _ANY = IPv4Address(0)
 _MAX_HOPS = 100
@@ -49,7 +50,9 @@ def _walk(hops: Iterable[str], conf: Settings) -> Address | None:
 def _parse_hop(hop: str) -> Address | None:
     text = hop.strip(" \t")
     if match := _WITH_PORT.fullmatch(text):
-        text = match[1] or match[2]
+        text, port = match[1] or match[3], match[2] or match[4]
+        if port is not None and parse_port(port) is None:
+            return None
     return parse_address(text)
 
 

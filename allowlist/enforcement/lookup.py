@@ -1,56 +1,71 @@
-"""From a token to its key and the policy in force, in one indexed statement.
+"""A key and the policy in force, in one indexed statement.
 
-The statement reads the key's row, which holds a revision that every write to its entries renews
-(see ``edits``). What was worked out of the row and the entries is kept in the process, and used only
-while the database gives the same row. So nothing has to be invalidated, and any number of processes
-and hosts agree as soon as a change is committed.
+The statement reads the key's row, which has a revision that every change to its entries renews. What
+was compiled from the row and the entries is cached in the process, and used only while the database
+returns the same row. So nothing has to be invalidated, and any number of processes and hosts agree as
+soon as a change is committed.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from hmac import compare_digest
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connections, router
-from django.db.models import Q, Value
+from django.db.models import Value
 
 from ..conf import Settings, settings
 from ..models import APIKey
+from ..models.keys import REPORT
 from ..policy.decision import Condition, Mode, Policy
 from ..policy.entries import DomainList
 from ..policy.networks import IPList
 from ..policy.tokens import Token
-from .bounded import Bounded
-from .redis_store import Store, store
+from . import statement
+from .cache import Cache
+from .freshness import Epoch, store_of
+from .statement import RedactedRow
 
 logger = logging.getLogger("allowlist")
 
-MAX_KEPT_ENTRIES = 200_000
-"""How many entries a process keeps at most, a key counting as five: some 70 MB."""
+MAX_CACHED_ENTRIES = 200_000
+"""How many entries a process caches at most, a key counting as five: about 70 MB."""
 _KEY_WEIGHT = 5
-"""What keeping a key without entries costs, in entries."""
+"""What it costs to cache a key without entries, in entries."""
 _ATTEMPTS = 10
-_NAMES = tuple(field.attname for field in APIKey._meta.concrete_fields)
-_AT = {name: position for position, name in enumerate(_NAMES)}
-_ENDS = ("expires_at", "revoked_at")
-"""What ends a key. SQLite's driver reads a text that is no date as None, which would be "never", and
-MySQL's a date of zeros: so the database is asked whether it is NULL."""
+_AT = {name: position for position, name in enumerate(statement.NAMES)}
 
 
 class UnstableKeyError(Exception):
-    """A key that changed between each two of many reads: nothing can be said of it."""
+    """The key changed between each two of many reads, so no state of it can be decided by."""
 
 
-class Hidden(list[Any]):
-    """A row's values. Reports of an error print what every function on the way held: nothing of these."""
+class Tenant(NamedTuple):
+    """Whose rows a connection reads: the database, and the schema where tenants share it.
 
-    def __repr__(self) -> str:
-        """Return the class's name alone."""
-        return "<Hidden>"
+    django-tenants sets ``connection.schema_name`` for each request. What is cached or counted for one
+    tenant must never serve another.
+    """
+
+    alias: str
+    schema: str | None
+
+    @classmethod
+    def current(cls) -> "Tenant":
+        """Return the tenant that keys are read for now, in the database that takes the writes."""
+        alias = router.db_for_write(APIKey)
+        return cls(alias, getattr(connections[alias], "schema_name", None))
+
+
+class Name(NamedTuple):
+    """How a row is found: a tenant, and the value of a unique column."""
+
+    tenant: Tenant
+    column: str
+    value: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +80,15 @@ class Lists:
 
 
 class Row:
-    """A key's row as read, with the database it was read from. Its ``repr`` shows nothing of it."""
+    """A key's row, with the tenant it was read for. Its ``repr`` shows none of its values."""
 
-    __slots__ = ("alias", "digest", "expires_at", "read", "revoked_at", "used_at", "values")
+    __slots__ = ("digest", "expires_at", "read", "revoked_at", "tenant", "used_at", "values")
 
-    def __init__(self, alias: str, read: Hidden) -> None:
-        self.alias = alias
+    def __init__(self, name: Name, read: RedactedRow) -> None:
+        self.tenant = name.tenant
         self.read = read
-        """As the database gave it: while it gives the same, all that was worked out of it holds."""
-        self.values = _converted(alias, read)
+        """As the database returned it. While it returns the same, what was compiled from it holds."""
+        self.values = statement.converted(name.tenant.alias, name.column, read)
         self.digest: str = self["digest"]
         self.expires_at: datetime | None = self["expires_at"]
         self.revoked_at: datetime | None = self["revoked_at"]
@@ -84,12 +99,18 @@ class Row:
         return self.values[_AT[name]]
 
     def to_key(self) -> APIKey:
-        """Return a new instance: views may change theirs without anybody else seeing it."""
-        return APIKey.from_db(self.alias, _NAMES, self.values)
+        """Return a new instance, which a view may change without anyone else seeing it."""
+        return APIKey.from_db(self.tenant.alias, statement.NAMES, self.values)
 
-    def answers_to(self, token: Token, now: datetime) -> bool:
-        """Return whether ``token`` is this key's, and the key neither revoked nor expired."""
+    def is_active(self, now: datetime) -> bool:
+        """Return whether the key works here now: not revoked, not expired, of an accepted environment."""
         if self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= now):
+            return False
+        return self["environment"] in settings().ENVIRONMENTS
+
+    def is_opened_by(self, token: Token, now: datetime) -> bool:
+        """Return whether ``token`` is this key's, and the key active."""
+        if not self.is_active(now):
             return False
         if compare_digest(self.digest, token.digest):
             return True
@@ -97,76 +118,72 @@ class Row:
         return until is not None and until > now and compare_digest(self["previous_digest"], token.digest)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A key that a token may open, and the policy in force."""
+@dataclass(slots=True)
+class ActivePolicy:
+    """A key's row and the policy in force, compiled."""
 
     row: Row
     conf: Settings
     lists: Lists
     policy: Policy
-
-    @property
-    def weight(self) -> int:
-        """Return what keeping this costs, in entries."""
-        return _KEY_WEIGHT + self.lists.domain_count + self.lists.ip_count
+    read_at: Epoch | None = None
+    """Until when it may be used without a query; None: only if the database returns the same row."""
 
 
-def find(token: Token, now: datetime) -> Found | None:
-    """Return the key that ``token`` opens ``now``; None if unknown, revoked or expired.
+def find_by_token(token: Token, now: datetime) -> ActivePolicy | None:
+    """Return the key that ``token`` opens now; None if unknown, revoked, expired or not accepted here."""
+    return find("locator", token.locator, lambda row: row.is_opened_by(token, now))
 
-    Raises DatabaseError, UnstableKeyError, and whatever is raised where the row holds a mode,
-    condition or date that is none.
+
+def find_by_pk(pk: Any, now: datetime) -> ActivePolicy | None:
+    """Return the key with this primary key; None if unknown, revoked, expired or not accepted here."""
+    return find("id", pk, lambda row: row.is_active(now))
+
+
+def find(column: str, value: Any, accepts: Callable[[Row], bool]) -> ActivePolicy | None:
+    """Return the key whose ``column`` is ``value``, if ``accepts`` takes its row.
+
+    Raises DatabaseError, UnstableKeyError, and ValueError for a row with an invalid mode, condition or date.
     """
-    alias, kept = router.db_for_write(APIKey), store()
-    found = _find(alias, token, now) if kept is None else _find_pushed(kept, alias, token, now)
-    return found if found is not None and found.row.answers_to(token, now) else None
-
-
-def _find_pushed(kept: "Store[Found]", alias: str, token: Token, now: datetime) -> Found | None:
-    """Return what ``_find`` does, without asking the database where what it said is known to be current."""
-    connection = connections[alias]
-    moment = None if connection.in_atomic_block else kept.current()
-    if moment is None:
-        return _find(alias, token, now)
-    found = kept.get(token.locator, moment)
-    if found is not None and found.row.alias == alias and found.conf is settings():
-        return found
-    found = _find(alias, token, now)
-    if found is not None and connection.autocommit:
-        kept.keep(token.locator, found, found.weight, moment)
+    name = Name(Tenant.current(), column, value)
+    connection, store = connections[name.tenant.alias], store_of(_cache)
+    epoch = None if store is None or connection.in_atomic_block else store.current()
+    cached = _cache.get(name)
+    is_current = epoch is not None and cached is not None and epoch.covers(cached.read_at)
+    if cached is not None and is_current and cached.conf is settings():
+        return cached if accepts(cached.row) else None
+    found = _read(name, cached, accepts)
+    if found is not None and store is not None and epoch is not None and connection.autocommit:
+        store.confirm(found, epoch)
     return found
 
 
-def _find(alias: str, token: Token, now: datetime) -> Found | None:
-    """Read the key; its lists too, unless they are kept or ``token`` does not open it.
+def _read(name: Name, cached: ActivePolicy | None, accepts: Callable[[Row], bool]) -> ActivePolicy | None:
+    """Read the key's row. Read its lists too, unless they are cached or the row isn't accepted.
 
     The row and the lists are of the same revision.
     """
-    conf, name = settings(), (alias, token.locator)
-    lists: Lists | None = None
+    conf, lists = settings(), None if cached is None else cached.lists
     for _attempt in range(_ATTEMPTS):
-        found = _kept.get(name)
-        row = _read_row(alias, token.locator, None if found is None else found.row)
-        if row is None:
+        row = _read_row(name, None if cached is None else cached.row)
+        if row is None or not accepts(row):
             return None
-        if found is not None and found.row is row and found.conf is conf:
-            return found
-        if not row.answers_to(token, now):
-            return None
-        if lists is None and found is not None:
-            lists = found.lists
+        if cached is not None and cached.row is row and cached.conf is conf:
+            return cached
         if lists is None or lists.revision != row["revision"]:
             lists = _read_lists(row)
         if lists is not None and lists.revision == row["revision"]:
-            found = Found(row, conf, lists, _policy(row, lists, conf))
-            _kept.put(name, found, found.weight)
+            found = ActivePolicy(row, conf, lists, _policy(row, lists, conf))
+            weight = _KEY_WEIGHT + lists.domain_count + lists.ip_count
+            # Changes are announced by locator, whichever column the row was found by.
+            _cache.put(name, row["locator"], found, weight)
             return found
-    raise UnstableKeyError(f"Key {token.locator} changed at each of {_ATTEMPTS} reads.")
+    raise UnstableKeyError(f"The key with {name.column} {name.value} changed at each of {_ATTEMPTS} reads.")
 
 
 def _policy(row: Row, lists: Lists, conf: Settings) -> Policy:
-    empty_is_off = conf.EMPTY_LIST == "allow"
+    # A key that only reports records what its empty list would refuse.
+    empty_is_off = conf.EMPTY_LIST == "allow" and row["enforcement"] != REPORT
     domains_on = Mode(row["domain_mode"]) is Mode.LISTED
     ips_on = Mode(row["ip_mode"]) is Mode.LISTED
     return Policy(
@@ -177,51 +194,21 @@ def _policy(row: Row, lists: Lists, conf: Settings) -> Policy:
     )
 
 
-def _read_row(alias: str, locator: str, known: Row | None) -> Row | None:
-    """Return the key's row as it is now: ``known`` itself if it is still that."""
-    sql, _converters = _statement(alias)
-    with connections[alias].cursor() as cursor:
-        cursor.execute(sql, (locator,))
-        read = Hidden(cursor.fetchone() or ())
+def _read_row(name: Name, known: Row | None) -> Row | None:
+    """Return the key's row as it is now: ``known`` itself while the database returns the same."""
+    read = statement.read(name.tenant.alias, name.column, name.value)
     if not read:
         return None
-    return known if known is not None and known.read == read else Row(alias, read)
-
-
-def _converted(alias: str, read: Hidden) -> tuple[Any, ...]:
-    """Return the row's values as the model has them."""
-    _sql, converters = _statement(alias)
-    connection = connections[alias]
-    values = Hidden(read)
-    for position, expression, functions in converters:
-        for function in functions:
-            values[position] = function(values[position], expression, connection)
-    for name, is_null in zip(_ENDS, values[len(_NAMES) :], strict=True):
-        if values[_AT[name]] is None and not is_null:
-            raise ValueError(f"{name} holds what is no date.")
-    return tuple(values[: len(_NAMES)])
-
-
-@cache
-def _statement(alias: str) -> tuple[str, list[tuple[int, Any, list[Callable[..., Any]]]]]:
-    """Return the SQL that reads a key's row by locator, compiled once, and its converters."""
-    ends = {f"{name}_is_null": Q((name, None)) for name in _ENDS}
-    query = APIKey._base_manager.using(alias).filter(locator="?").annotate(**ends).order_by().query
-    compiler = query.get_compiler(using=alias)
-    sql, _params = compiler.as_sql()
-    # There is one table, and a text half as long is read faster by Django, the driver and the database.
-    sql = sql.replace(f"{connections[alias].ops.quote_name(APIKey._meta.db_table)}.", "")
-    converters = compiler.get_converters([column for column, _sql, _alias in compiler.select])
-    return sql, [(position, column, functions) for position, (functions, column) in converters.items()]
+    return known if known is not None and known.read == read else Row(name, read)
 
 
 def _read_lists(row: Row) -> Lists | None:
-    """Read the key's entries with the revision they are of, in one statement.
+    """Read the key's entries with the revision they are of; None if the key has been deleted.
 
-    None where the key is gone. One statement sees one state of the database; entries read after
-    the row's revision by themselves could be of another.
+    One statement sees one state of the database. Entries read by themselves, after the row, could be
+    of another revision.
     """
-    key = APIKey._base_manager.using(row.alias).filter(pk=row["id"]).order_by()
+    key = APIKey._base_manager.using(row.tenant.alias).filter(pk=row["id"]).order_by()
     domains = key.values_list(Value("domain"), "revision", "allowed_domains__domain")
     ips = key.values_list(Value("ip"), "revision", "allowed_ips__ip")
     read = list(domains.union(ips, all=True).order_by())
@@ -241,4 +228,4 @@ def _read_lists(row: Row) -> Lists | None:
     return lists
 
 
-_kept: Bounded[tuple[str, str], Found] = Bounded(MAX_KEPT_ENTRIES)
+_cache: Cache[ActivePolicy] = Cache(MAX_CACHED_ENTRIES)

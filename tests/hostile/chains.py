@@ -69,8 +69,8 @@ CHAINS = [
         ("star", "*", IP_UNKNOWN),
         ("zone", f"{SERVER}%eth0", IP_UNKNOWN),
         ("port-too-high-to-be-one", f"{SERVER}:999999", IP_UNKNOWN),
-        # Found by fuzzing: a port is dropped unread.
-        ("port-over-65535", f"{SERVER}:65536", OK),
+        ("port-over-65535", f"{SERVER}:65536", IP_UNKNOWN),
+        ("port-0", f"{SERVER}:0", IP_UNKNOWN),
         ("port-alone", ":80", IP_UNKNOWN),
         ("brackets", f"[{SERVER}]", OK),
         ("brackets-doubled", f"[[{SERVER}]]", IP_UNKNOWN),

@@ -243,7 +243,7 @@ def test_a_refused_page_learns_nothing_of_the_list_or_the_bot(owner: Client) -> 
     bot = make(owner, [APEX], greeting="For customers' eyes")
     refused = boot(bot, EVIL)
     assert refused.status_code == 403
-    assert set(body(refused)) == {"code", "message", "reason"}
+    assert set(body(refused)) == {"code", "message", "reason", "hint", "origin"}
     assert b"acme" not in refused.content
     assert b"eyes" not in refused.content
     assert "no-store" in refused["Cache-Control"]

@@ -1,0 +1,95 @@
+"""The connection on which Redis pushes the names of changed keys (client-side caching in broadcast mode).
+
+https://redis.io/docs/latest/develop/reference/client-side-caching/
+"""
+
+import select
+import time
+from ssl import SSLWantReadError
+from typing import Any
+
+from ..models.announcements import EVERYTHING, LEASE, PREFIX, redis_pool
+
+PING_EVERY = 0.5
+"""Seconds after a reply until the next PING is sent."""
+CONNECT_TIMEOUT = 0.2
+"""Seconds that a request waits for Redis at most when it connects."""
+PING = b"*1\r\n$4\r\nPING\r\n"
+
+
+class RedisDownError(Exception):
+    """Redis closed the connection, is silent, or sent something unexpected."""
+
+
+class TrackingConnection:
+    """A connection to Redis that is read before each decision. Nothing on it blocks."""
+
+    def __init__(self, url: str) -> None:
+        """Connect and subscribe, within a few CONNECT_TIMEOUTs; raises RedisError or OSError."""
+        from hiredis import Reader
+
+        self.alive_at = time.monotonic()
+        """When the last PING that Redis replied to was sent."""
+        self._pinged_at: float | None = None
+        self._reader = Reader()
+        self._connection = _subscribed(url)
+        # redis-py connects, encrypts and authenticates. Its reading would block until more arrives, so we
+        # read its socket, which isn't public.
+        self._socket = self._connection._sock
+        self._socket.setblocking(False)
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
+
+    def changes(self) -> list[str]:
+        """Return the names pushed since the last call; raises RedisDownError, OSError or HiredisError."""
+        if not self._poll.poll(0):
+            return []
+        try:
+            while data := self._socket.recv(65536):
+                self._reader.feed(data)
+        except (BlockingIOError, SSLWantReadError):
+            return self._pushed()
+        raise RedisDownError("the connection was closed")
+
+    def ping(self, now: float) -> None:
+        """Send a PING if it is time; raises RedisDownError when the last has no reply, or OSError."""
+        if self._pinged_at is None:
+            if now - self.alive_at > PING_EVERY:
+                self._socket.send(PING)
+                self._pinged_at = now
+        elif now - self._pinged_at > LEASE:
+            raise RedisDownError(f"silent for {LEASE:.0f} s")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.disconnect()
+
+    def _pushed(self) -> list[str]:
+        names: list[str] = []
+        while (message := self._reader.gets()) is not False:
+            if message == b"PONG" and self._pinged_at is not None:
+                self.alive_at, self._pinged_at = self._pinged_at, None
+            elif isinstance(message, list) and message[0] == b"invalidate":
+                # Redis names no keys when all of it was flushed.
+                names += [EVERYTHING] if message[1] is None else [_name(key) for key in message[1]]
+            else:
+                raise RedisDownError(f"unexpected reply: {message}")
+        return names
+
+
+def _subscribed(url: str) -> Any:
+    """Return a new connection that gets the names of changed keys."""
+    pool = redis_pool(url, protocol=3, socket_timeout=CONNECT_TIMEOUT, socket_connect_timeout=CONNECT_TIMEOUT)
+    connection: Any = pool.connection_class(**pool.connection_kwargs)
+    try:
+        connection.connect()
+        connection.send_command("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", PREFIX)
+        connection.read_response()
+    except Exception:
+        connection.disconnect()
+        raise
+    return connection
+
+
+def _name(key: bytes) -> str:
+    return key.decode(errors="replace").removeprefix(PREFIX)

@@ -1,0 +1,202 @@
+"""What a refused caller gets: status, body and headers. Nothing here knows DRF."""
+
+import logging
+from collections.abc import Iterable
+from copy import copy
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpResponse, HttpResponseBase
+from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from ..conf import settings
+from ..policy.decision import Reason, Rule
+from ..policy.origins import Origin
+from .access import Access
+
+logger = logging.getLogger("allowlist")
+
+CHALLENGE = "Api-Key"
+"""The authentication scheme named in ``WWW-Authenticate``."""
+
+Text = str | Promise
+
+_HINTS: dict[Reason, Text] = {
+    Reason.ORIGIN_NOT_LISTED: _("Add this origin to the key's allowed domains."),
+    Reason.ORIGIN_OPAQUE: _(
+        "Send the request from a page with an origin of its own: not from a sandboxed frame or a local file, "
+        "nor after a redirect through another site."
+    ),
+    Reason.ORIGIN_MALFORMED: _(
+        "Send the Origin header as browsers do: scheme, host, and port if it isn't the default."
+    ),
+    Reason.ORIGIN_HIDDEN: _(
+        "Set the page's Referrer-Policy to strict-origin-when-cross-origin, or add "
+        'referrerpolicy="origin" to the element that sends the request.'
+    ),
+    Reason.ORIGIN_MISSING: _(
+        "To send requests from a server, use a secret key and add the server's address to its allowed IPs."
+    ),
+    Reason.IP_NOT_LISTED: _("Add this IP address to the key's allowed IPs."),
+    Reason.IP_UNKNOWN: _(
+        "Ask the operator of this service to check its proxy settings (TRUSTED_PROXIES, CLIENT_IP_HEADER)."
+    ),
+    Reason.BROWSER_NOT_ALLOWED: _("Send the request from your server, or enable the key's domain list."),
+    Reason.SERVER_NOT_ALLOWED: _("Send the request from a web page, or enable the key's IP list."),
+    Reason.KEY_MISSING: _("Send your API key in the %(header)s header."),
+    Reason.KEY_INVALID: _("Copy the whole key again, or ask its creator for a new one."),
+    Reason.KEY_IN_URL: _("Rotate the key, and send the new one in the %(header)s header."),
+    Reason.SECRET_KEY_IN_BROWSER: _("Rotate the key, and use a publishable key on web pages."),
+    Reason.UNDECIDED: _("Send the request again in a moment."),
+}
+"""What to do about each reason."""
+
+
+class Refusal(NamedTuple):
+    """A refusal as a caller gets it."""
+
+    status: int
+    body: Any
+    message: str
+
+
+class RefusalResponses:
+    """The response to each refusal. A subclass changes it by the attributes and ``get_`` methods.
+
+    ``reason`` is one of ``allowlist.policy.decision.Reason``. While a response is made, ``self.access``
+    is what was decided about the request.
+    """
+
+    access: Access | None = None
+
+    refused_status: int = 403
+    refused_code: str = "PERMISSION_DENIED"
+    domain_message: Text = _(
+        "Permission denied. Check your security settings and ensure your domain is allowlisted."
+    )
+    ip_message: Text = _(
+        "Permission denied. Check your security settings and ensure your source IP is allowlisted."
+    )
+    browser_not_allowed_message: Text = _("Permission denied. This key accepts requests from servers only.")
+    server_not_allowed_message: Text = _("Permission denied. This key accepts requests from web pages only.")
+    key_missing_message: Text = _("No API key was sent. Send yours in the %(header)s header.")
+    key_invalid_message: Text = _(
+        "This API key does not work: it may be mistyped, revoked or expired. Its creator can see which."
+    )
+    key_in_url_message: Text = _(
+        "A secret key was sent in the URL, which servers log. Rotate it, and send the new one in the "
+        "%(header)s header."
+    )
+    secret_key_in_browser_message: Text = _(
+        "A secret key was sent by a browser, where every visitor can copy it. Rotate it, and use a "
+        "publishable key on web pages."
+    )
+    undecided_message: Text = _("The request could not be checked. Try again in a moment.")
+
+    def get_status(self, reason: Reason) -> int:
+        """Return the HTTP status, from 400 to 599."""
+        if reason in (Reason.KEY_MISSING, Reason.KEY_INVALID):
+            return 401
+        if reason is Reason.UNDECIDED:
+            return 503
+        return self.refused_status if _is_by_list(reason) else 403
+
+    def get_code(self, reason: Reason) -> str:
+        """Return the code, one for each kind of response."""
+        if reason in (Reason.KEY_MISSING, Reason.KEY_INVALID):
+            return "UNAUTHENTICATED"
+        return "UNAVAILABLE" if reason is Reason.UNDECIDED else self.refused_code
+
+    def get_message(self, reason: Reason) -> str:
+        """Return the sentence that says what is wrong."""
+        return _with_header(getattr(self, self._message_name(reason)))
+
+    def get_hint(self, reason: Reason) -> str:
+        """Return the sentence that says what to do about it."""
+        return _with_header(_HINTS[reason])
+
+    def get_body(self, reason: Reason) -> Any:
+        """Return the body. It shows what was seen of the request, and nothing of the key's lists."""
+        body: dict[str, str | None] = {
+            "code": self.get_code(reason),
+            "message": self.get_message(reason),
+            "reason": str(reason),
+            "hint": self.get_hint(reason),
+        }
+        source = None if self.access is None else self.access.source
+        if reason.rule is Rule.DOMAIN or reason is Reason.BROWSER_NOT_ALLOWED:
+            page = None if source is None else source.page
+            body["origin"] = str(page) if isinstance(page, Origin) else None
+        if reason.rule is Rule.IP:
+            address = None if source is None else source.read_address()
+            body["ip"] = None if address is None else str(address)
+        return body
+
+    def refusal(self, access: Access) -> Refusal:
+        """Return the response to a refused request; a plain 503 if a subclass's method fails."""
+        reason = access.decision.reason or Reason.UNDECIDED
+        try:
+            # A copy: one instance may serve several requests at once.
+            worded = copy(self)
+            worded.access = access
+            return worded._refusal(reason)
+        except Exception:
+            logger.exception("%s failed to make a response.", type(self).__name__)
+            return RefusalResponses()._refusal(Reason.UNDECIDED)
+
+    def _refusal(self, reason: Reason) -> Refusal:
+        status: Any = self.get_status(reason)
+        if not isinstance(status, int) or not 400 <= status <= 599:
+            raise ValueError(f"get_status() returned {status!r}. It must return a number from 400 to 599.")
+        return Refusal(int(status), self.get_body(reason), self.get_message(reason))
+
+    def _message_name(self, reason: Reason) -> str:
+        if not _is_by_list(reason) or reason is Reason.BROWSER_NOT_ALLOWED:
+            return f"{reason}_message"
+        if reason is Reason.SERVER_NOT_ALLOWED and not self._has_own("domain_message"):
+            return "server_not_allowed_message"
+        return f"{reason.rule}_message"
+
+    def _has_own(self, name: str) -> bool:
+        return getattr(self, name) is not getattr(RefusalResponses, name)
+
+
+def set_headers(response: HttpResponseBase, accesses: Iterable[Access]) -> None:
+    """Have a response say what it depends on, and that no shared cache may store it."""
+    accesses = list(accesses)
+    served = bool(accesses) and all(access.served for access in accesses)
+    uses_cookies = any(access.uses_cookies for access in accesses)
+    headers = response.headers
+    headers["Vary"] = _vary(headers.get("Vary"), (*_key_header(), *(("Cookie",) if uses_cookies else ())))
+    if "Cache-Control" not in headers:
+        headers["Cache-Control"] = "private" if served else "private, no-store"
+    else:
+        patch_cache_control(response, private=True, **({} if served else {"no_store": True}))
+
+
+def _is_by_list(reason: Reason) -> bool:
+    return reason.rule in (Rule.DOMAIN, Rule.IP)
+
+
+def _with_header(text: Text) -> str:
+    text = str(text)
+    return text.replace("%(header)s", settings().KEY_HEADER) if "%(header)s" in text else text
+
+
+def _key_header() -> tuple[str, ...]:
+    """Return the key's header, if the settings are right enough to name one; else nobody is served."""
+    try:
+        return (settings().KEY_HEADER,)
+    except ImproperlyConfigured:
+        return ()
+
+
+@lru_cache(maxsize=64)
+def _vary(own: str | None, others: tuple[str, ...]) -> str:
+    """Return the response's own ``Vary`` with what a decision depends on."""
+    response = HttpResponse(headers={} if own is None else {"Vary": own})
+    patch_vary_headers(response, ("Origin", "Referer", "Authorization", *others))
+    return response.headers["Vary"]
