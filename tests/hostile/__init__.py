@@ -7,17 +7,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 LISTED = (
-    "https://shop.example.com",
-    "https://shop.example.com:8443",
-    "http://localhost:3000",
-    "http://[::1]:3000",
-    "http://[::ffff:cb00:7107]",
-    "host.example.com",
-    "127.0.0.1",
-    "https://*.wild.example.com",
-    "*.any.example.org",
-    "https://xn--fa-hia.de",
-    "*.xn--bcher-kva.example",
+    *("https://shop.example.com", "https://shop.example.com:8443", "http://localhost:3000"),
+    *("http://[::1]:3000", "http://[::ffff:cb00:7107]", "host.example.com", "127.0.0.1"),
+    *("https://*.wild.example.com", "*.any.example.org"),
+    *("https://xn--fa-hia.de", "*.xn--bcher-kva.example"),
 )
 """The domain list that the rows of pages are tried against, as it is stored."""
 PROXIES = ("10.0.0.0/8", "2001:db8:ffff::/48")

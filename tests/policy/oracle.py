@@ -6,18 +6,9 @@ DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 LISTED = [
-    "https://allowed.com",
-    "https://shop.allowed.com:8443",
-    "http://localhost:3000",
-    "http://[::1]:3000",
-    "http://intranet",
-    "host.com",
-    "127.0.0.1",
-    "xn--fa-hia.de",
-    "https://*.wild.com",
-    "https://*.wild.com:8443",
-    "*.any.org",
-    "*.xn--bcher-kva.de",
+    *("https://allowed.com", "https://shop.allowed.com:8443", "http://localhost:3000", "http://[::1]:3000"),
+    *("http://intranet", "host.com", "127.0.0.1", "xn--fa-hia.de", "https://*.wild.com"),
+    *("https://*.wild.com:8443", "*.any.org", "*.xn--bcher-kva.de"),
 ]
 """Entries of each form, which what is tried is near to."""
 

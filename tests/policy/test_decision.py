@@ -112,7 +112,7 @@ def rows() -> Iterator[list[str]]:
 
 
 def cases() -> Iterator[Case]:
-    """Yield condition, lists, page, address and answer of every case the table tells."""
+    """Yield condition, lists, page, address and outcome of every case of the table."""
     given = {(condition, lists, page) for condition, lists, page, *_ in rows()}
     for condition, lists, of_page, *answers in rows():
         others = [page for page in PAGES if (condition, lists, page) not in given]
@@ -158,32 +158,32 @@ def test_the_table_decides(condition: str, lists: str, page: str, address: str, 
 
 
 def test_the_table_has_every_case_once() -> None:
-    told = [case[:4] for case in cases()]
-    assert sorted(told) == sorted(itertools.product(map(str, Condition), LISTS_ON, PAGES, ADDRESSES))
+    given = [case[:4] for case in cases()]
+    assert sorted(given) == sorted(itertools.product(map(str, Condition), LISTS_ON, PAGES, ADDRESSES))
 
 
 def test_the_table_has_every_reason_a_policy_gives() -> None:
-    told = {Reason(case[4]) for case in cases() if case[4] != "allowed"}
-    assert told == {reason for reason in Reason if reason.rule in {Rule.DOMAIN, Rule.IP}}
+    reasons = {Reason(case[4]) for case in cases() if case[4] != "allowed"}
+    assert reasons == {reason for reason in Reason if reason.rule in {Rule.DOMAIN, Rule.IP}}
 
 
 @pytest.mark.parametrize(
     ("condition", "lists", "page", "address", "entry"),
     [
-        pytest.param("all", "none", "listed", "listed", None, id="no-list-no-entry"),
-        pytest.param("all", "domains", "listed", "listed", "https://listed.com", id="domains"),
-        pytest.param("all", "ips", "listed", "listed", "203.0.113.0/24", id="ips"),
-        pytest.param("all", "both", "listed", "listed", "https://listed.com", id="both-the-domain's"),
-        pytest.param("all", "both", "absent-allow", "listed", "203.0.113.0/24", id="server-the-address's"),
-        pytest.param("all", "domains", "absent-allow", "listed", None, id="no-rule-applied"),
-        pytest.param("any", "both", "listed", "unlisted", "https://listed.com", id="any-by-domain"),
-        pytest.param("any", "both", "unlisted", "listed", "203.0.113.0/24", id="any-by-address"),
-        pytest.param("any", "both", "listed", "listed", "https://listed.com", id="any-the-domain's-first"),
-        pytest.param("by_source", "both", "listed", "listed", "https://listed.com", id="browser"),
-        pytest.param("by_source", "both", "absent-deny", "listed", "203.0.113.0/24", id="server"),
+        ("all", "none", "listed", "listed", None),
+        ("all", "domains", "listed", "listed", "https://listed.com"),
+        ("all", "ips", "listed", "listed", "203.0.113.0/24"),
+        ("all", "both", "listed", "listed", "https://listed.com"),
+        ("all", "both", "absent-allow", "listed", "203.0.113.0/24"),
+        ("all", "domains", "absent-allow", "listed", None),
+        ("any", "both", "listed", "unlisted", "https://listed.com"),
+        ("any", "both", "unlisted", "listed", "203.0.113.0/24"),
+        ("any", "both", "listed", "listed", "https://listed.com"),
+        ("by_source", "both", "listed", "listed", "https://listed.com"),
+        ("by_source", "both", "absent-deny", "listed", "203.0.113.0/24"),
     ],
 )
-def test_the_entry_that_matched_is_told(
+def test_the_entry_that_matched_is_returned(
     condition: str, lists: str, page: str, address: str, entry: str | None
 ) -> None:
     for missing_origin in missing_origins(page):
@@ -194,11 +194,11 @@ def test_the_entry_that_matched_is_told(
 @pytest.mark.parametrize(
     ("condition", "lists", "page", "address", "answer"),
     [
-        pytest.param("all", "domains", "listed", "listed", "origin_not_listed", id="domains"),
-        pytest.param("all", "ips", "listed", "listed", "ip_not_listed", id="ips"),
-        pytest.param("any", "both", "listed", "listed", "origin_not_listed", id="both-for-a-browser"),
-        pytest.param("any", "both", "absent-deny", "listed", "ip_not_listed", id="both-for-a-server"),
-        pytest.param("by_source", "both", "absent-deny", "listed", "ip_not_listed", id="by-source"),
+        ("all", "domains", "listed", "listed", "origin_not_listed"),
+        ("all", "ips", "listed", "listed", "ip_not_listed"),
+        ("any", "both", "listed", "listed", "origin_not_listed"),
+        ("any", "both", "absent-deny", "listed", "ip_not_listed"),
+        ("by_source", "both", "absent-deny", "listed", "ip_not_listed"),
     ],
 )
 def test_an_empty_list_that_is_on_matches_nothing(
@@ -210,18 +210,18 @@ def test_an_empty_list_that_is_on_matches_nothing(
 @pytest.mark.parametrize(
     ("condition", "lists", "page", "asks"),
     [
-        pytest.param("all", "none", "listed", False, id="all-with-no-list"),
-        pytest.param("all", "domains", "listed", False, id="all-with-domains"),
-        pytest.param("all", "ips", "listed", True, id="all-with-ips"),
-        pytest.param("all", "both", "unlisted", False, id="all-when-the-domain-fails"),
-        pytest.param("all", "both", "listed", True, id="all-when-the-domain-passes"),
-        pytest.param("any", "domains", "unlisted", False, id="any-with-domains"),
-        pytest.param("any", "both", "listed", False, id="any-when-the-domain-passes"),
-        pytest.param("any", "both", "unlisted", True, id="any-when-the-domain-fails"),
-        pytest.param("by_source", "none", "absent-deny", False, id="by-source-with-no-list"),
-        pytest.param("by_source", "both", "listed", False, id="by-source-for-a-browser"),
-        pytest.param("by_source", "both", "absent-deny", True, id="by-source-for-a-server"),
-        pytest.param("by_source", "domains", "absent-deny", False, id="by-source-without-an-ip-list"),
+        ("all", "none", "listed", False),
+        ("all", "domains", "listed", False),
+        ("all", "ips", "listed", True),
+        ("all", "both", "unlisted", False),
+        ("all", "both", "listed", True),
+        ("any", "domains", "unlisted", False),
+        ("any", "both", "listed", False),
+        ("any", "both", "unlisted", True),
+        ("by_source", "none", "absent-deny", False),
+        ("by_source", "both", "listed", False),
+        ("by_source", "both", "absent-deny", True),
+        ("by_source", "domains", "absent-deny", False),
     ],
 )
 def test_the_address_is_worked_out_only_when_a_rule_asks(
@@ -242,34 +242,20 @@ def test_a_browser_is_anything_but_absent(name: str, page: Origin | NoOrigin) ->
     assert Source(page, lambda: None).is_browser is not name.startswith("absent")
 
 
+BY_ORIGIN = "origin_not_listed origin_missing origin_opaque origin_malformed origin_hidden"
+
+
 @pytest.mark.parametrize(
     ("rule", "reasons"),
     [
-        pytest.param(
-            Rule.DOMAIN,
-            {
-                "origin_not_listed",
-                "origin_opaque",
-                "origin_malformed",
-                "origin_hidden",
-                "origin_missing",
-                "server_not_allowed",
-            },
-            id="the-domain-rule-was-on",
-        ),
-        pytest.param(
-            Rule.IP, {"ip_not_listed", "ip_unknown", "browser_not_allowed"}, id="the-ip-rule-was-on"
-        ),
-        pytest.param(
-            Rule.KEY,
-            {"key_missing", "key_invalid", "key_in_url", "secret_key_in_browser"},
-            id="the-key-itself",
-        ),
-        pytest.param(Rule.ERROR, {"undecided"}, id="an-error"),
+        (Rule.DOMAIN, f"{BY_ORIGIN} server_not_allowed"),
+        (Rule.IP, "ip_not_listed ip_unknown browser_not_allowed"),
+        (Rule.KEY, "key_missing key_invalid key_in_url secret_key_in_browser"),
+        (Rule.ERROR, "undecided"),
     ],
 )
-def test_a_reason_names_the_rule_that_refused(rule: Rule, reasons: set[str]) -> None:
-    assert {str(reason) for reason in Reason if reason.rule is rule} == reasons
+def test_a_reason_names_the_rule_that_refused(rule: Rule, reasons: str) -> None:
+    assert {str(reason) for reason in Reason if reason.rule is rule} == set(reasons.split())
 
 
 def test_there_is_a_refusal_for_every_reason_and_none_allows() -> None:

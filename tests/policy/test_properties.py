@@ -23,8 +23,8 @@ from allowlist.policy.origins import NoOrigin, Origin, parse_origin, read_page
 from allowlist.policy.problems import EntryError, split_pasted
 from allowlist.policy.tokens import Token, looks_secret
 
-from . import test_entries, test_networks
 from .oracle import LISTED, covers
+from .tables import REFUSED_DOMAINS, REFUSED_IPS, matches, refused
 
 Entry = TypeVar("Entry")
 tried = settings(
@@ -79,9 +79,8 @@ headers = plausible | spliced | jumbled | anything
 
 
 def test_the_oracle_covers_what_the_tables_say() -> None:
-    for entry, pages in test_entries.MATCHES.items():
-        for page, matches in pages.items():
-            assert covers(parse_domain(entry).text, page) is matches
+    for entry, page, matched in matches():
+        assert covers(parse_domain(entry).text, page) is matched
 
 
 @tried
@@ -249,7 +248,7 @@ misspelt = (
     headers
     | st.builds("{}{}".format, st.sampled_from(["", "*.", "https://*.", ".", "//", "*", "a.*."]), names)
     | st.builds("{}{}{}".format, origins | names, glue, glue | hosts)
-    | st.sampled_from([row.values[0] for row in test_entries.REFUSED if isinstance(row.values[0], str)])
+    | st.sampled_from([text for text, *_ in refused(REFUSED_DOMAINS) if isinstance(text, str)])
 )
 forms = st.sets(st.sampled_from(list(DomainForm)), min_size=1)
 
@@ -327,7 +326,7 @@ misspelt_ips = (
     )
     | st.text("0123456789abcdefx:./*%[]", max_size=24)
     | anything
-    | st.sampled_from([row.values[0] for row in test_networks.REFUSED if isinstance(row.values[0], str)])
+    | st.sampled_from([text for text, *_ in refused(REFUSED_IPS) if isinstance(text, str)])
 )
 ip_forms = st.sets(st.sampled_from(list(IPForm)), min_size=1)
 
