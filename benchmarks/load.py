@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from benchmarks.cases import Case
 from benchmarks.measure import Rounds, Scene, shuffled
 from benchmarks.processes import start
-from tests.demo_server import free_port
+from tests.demo_server import PATIENCE, free_port
 
 GUNICORN = ["-m", "gunicorn", "benchmarks.wsgi", "--workers", "1", "--log-level", "warning", "--bind"]
 UVICORN = [
@@ -68,7 +68,7 @@ def _served(asgi: bool, env: dict[str, str]) -> Iterator[int]:
 
 
 def _wait_for(port: int) -> None:
-    for _attempt in range(200):
+    for _attempt in range(PATIENCE * 10):
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:

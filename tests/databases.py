@@ -3,6 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pymysql
@@ -11,6 +12,9 @@ ENGINES = ("sqlite", "postgres", "mariadb")
 ALIASES = ("default", "other")
 
 Config = dict[str, Any]
+
+_RUN = token_hex(6)
+"""Keeps two runs apart: also a run inside a run, and two machines that share a server."""
 
 
 def engine() -> str:
@@ -59,8 +63,7 @@ def use_pymysql() -> None:
 
 
 def _test_name(alias: str) -> str:
-    # The process id keeps two runs on one machine, and a run inside a run, apart.
-    return f"test_allowlist_{alias}_{os.getpid()}"
+    return f"test_allowlist_{alias}_{_RUN}"
 
 
 def _sqlite(alias: str) -> Config:

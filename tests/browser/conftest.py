@@ -9,7 +9,7 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
-from tests.demo_server import Demo, free_port, running_demo
+from tests.demo_server import PATIENCE, Demo, free_port, running_demo
 
 FLAGS = (
     "--headless=new",
@@ -31,19 +31,30 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         yield demo
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Chrome]:
-    """Return a Chromium that knows nothing of the last test."""
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    """Return a Chromium that the tests share."""
     options = ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options, Service(shutil.which("chromedriver")))
+    driver = Chrome(options, Service(shutil.which("chromedriver"), free_port()))
+    driver.set_script_timeout(PATIENCE)
     try:
         yield driver
     finally:
         driver.quit()
+
+
+@pytest.fixture
+def browser(chromium: Chrome) -> Chrome:
+    """Return the Chromium on an empty page, without what it knows from the last test."""
+    chromium.get("about:blank")
+    chromium.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    chromium.execute_cdp_cmd("Network.clearBrowserCache", {})
+    chromium.get_log("browser")  # type: ignore[no-untyped-call]
+    return chromium
 
 
 @pytest.fixture(scope="session")

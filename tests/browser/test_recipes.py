@@ -40,16 +40,16 @@ SHOWN = {
 }
 
 
-@pytest.fixture(params=recipes.NAMES)
+@pytest.fixture(scope="module", params=recipes.NAMES)
 def recipe(request: pytest.FixtureRequest) -> str:
     """Return the name of a recipe."""
     return str(request.param)
 
 
-@pytest.fixture
-def demo(recipe: str, tmp_path: Path) -> Iterator[Demo]:
-    """Return the recipe's demo with a database of its own."""
-    with running_demo(tmp_path, free_port(), recipe) as demo:
+@pytest.fixture(scope="module")
+def demo(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Return the recipe's demo, which its tests share."""
+    with running_demo(tmp_path_factory.mktemp(recipe), free_port(), recipe) as demo:
         yield demo
 
 
