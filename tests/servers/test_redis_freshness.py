@@ -1,9 +1,10 @@
-"""FRESHNESS in servers of several processes: each keeps keys of its own, and each hears of a change."""
+"""FRESHNESS in servers of several processes: each caches its own keys, and each hears of a change."""
 
 import json
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.calls import SHOP
-from tests.demo_server import ROOT, free_port
+from tests.demo_server import PATIENCE, ROOT, free_port
 from tests.redis_server import running_redis
 from tests.servers.running import SERVERS, Endpoint, Server, Site, prepared, running, site_environment, sqlite
 from tests.servers.wire import ask, raw
@@ -43,7 +44,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @contextmanager
 def changing(site: Site) -> Iterator[Change]:
-    """Run another process of the site; yield what has it make and change keys."""
+    """Run another process of the site; yield a function that makes it create and change keys."""
     command = [sys.executable, "-m", "benchmarks.changer"]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, env=site_environment(site.database), **pipes) as process:
@@ -60,15 +61,30 @@ def changing(site: Site) -> Iterator[Change]:
 
 
 def answers(endpoint: Endpoint, token: str) -> set[str]:
-    """Return what the processes say, asked so often at once that each of them is asked."""
+    """Return what the processes respond, with so many requests at once that each process gets some."""
     request = raw(f"X-API-Key: {token}", f"Origin: {SHOP}")
     with ThreadPoolExecutor(8) as pool:
         return set(pool.map(lambda _: ask(endpoint, request).said, range(64)))
 
 
+def cached_key(site: Site, endpoint: Endpoint, change: Change) -> tuple[int, str]:
+    """Return a key with its token, which a process still serves after another program revoked the key.
+
+    A process that comes up late, or waits before it tries to reach Redis again, caches nothing yet.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        pk, token = change("create", "cached")
+        assert answers(endpoint, token) == {SERVED}
+        revoke_behind_their_backs(site, pk)
+        if SERVED in answers(endpoint, token):
+            return pk, token
+        assert time.monotonic() < deadline, "no process caches it"
+
+
 def revoke_behind_their_backs(site: Site, pk: int) -> None:
-    """Revoke as other programs do: nobody is told."""
-    with closing(sqlite3.connect(Path(site.database["NAME"]))) as database, database:
+    """Revoke as other programs do, without an announcement."""
+    with closing(sqlite3.connect(Path(site.database["NAME"]), PATIENCE)) as database, database:
         database.execute("UPDATE allowlist_apikey SET revoked_at = '2026-01-01 00:00:00' WHERE id = ?", (pk,))
 
 
@@ -77,10 +93,7 @@ def test_every_process_hears_of_a_change_before_its_next_request(site: Site, ser
     endpoint = Endpoint(free_port())
     with running(server, endpoint, site, ()) as log, changing(site) as change:
         for _ in range(3):
-            pk, token = change("create", server.name)
-            assert answers(endpoint, token) == {SERVED}
-            revoke_behind_their_backs(site, pk)
-            assert SERVED in answers(endpoint, token), "nobody keeps it"  # Or a worker came up just now.
+            pk, token = cached_key(site, endpoint, change)
             change("revoke", pk)
             assert answers(endpoint, token) == {REVOKED}
     assert "Traceback" not in log.read_text()
