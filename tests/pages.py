@@ -86,12 +86,12 @@ class Page(HTMLParser):
         self.forms[-1].setdefault(name, []).append(value)
 
 
-class Admin:
-    """A client of an admin site's pages about keys."""
+class Pages:
+    """A client of an admin's pages below one address."""
 
-    def __init__(self, user: Any = None, site: str = "admin") -> None:
+    def __init__(self, user: Any, base: str) -> None:
         self.client = Client()
-        self.base = f"/{site}/allowlist/apikey/"
+        self.base = base
         if user is not None:
             self.client.force_login(user)
 
@@ -119,6 +119,13 @@ class Admin:
         assert response.status_code == 200
         assert page.errors
         return page
+
+
+class Admin(Pages):
+    """A client of an admin site's pages about keys."""
+
+    def __init__(self, user: Any = None, site: str = "admin") -> None:
+        super().__init__(user, f"/{site}/allowlist/apikey/")
 
 
 def rows(fields: Fields, field: str, *added: tuple[str, str]) -> Fields:

@@ -4,20 +4,29 @@ import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 
+from allowlist.admin import APIKeyAdmin
 from allowlist.models import AllowedDomain, APIKey
 from allowlist.policy.tokens import Token
 from tests.conftest import MakeUser, User
 from tests.management import ALL_WITH_ENTRIES, Meanwhile, snapshot, texts
 from tests.pages import Admin, Fields, rows
+from tests.probes import statements
+from tests.testapp.models import Project
+
+if TYPE_CHECKING:
+    TabularInline = admin.TabularInline[Project, APIKey]
+else:
+    TabularInline = admin.TabularInline
 
 TOKEN = re.compile(r"[ps]k_(?:live|test)_[a-z0-9]{12}[A-Za-z0-9]{32}")
 LISTED = {"domain_mode": "listed"}
@@ -894,6 +903,186 @@ def test_a_custom_site_keeps_to_itself(creator: User, key: APIKey, superuser: Us
     assert taken.headers["Location"] == f"/backoffice/allowlist/apikey/{key.pk}/change/"
 
 
+# Lists of hundreds and thousands
+
+
+@pytest.fixture
+def large(creator: User, settings: Any) -> APIKey:
+    """Return a key with 200 domains and 200 addresses."""
+    settings.ALLOWLIST = {"MAX_DOMAINS": None, "MAX_IPS": None}
+    return APIKey.objects.create_key(
+        name="Large",
+        creator=creator,
+        allowed_domains=[f"{number}.test" for number in range(200)],
+        allowed_ips=[f"203.0.113.{number}" for number in range(200)],
+    )[0]
+
+
+def test_a_key_with_hundreds_of_entries_is_saved(site: Admin, large: APIKey) -> None:
+    first, last = f"{large.pk}/change/", f"{large.pk}/change/?allowed_domains-page=3"
+    page = site.saved(first, {**site.get(first).fields, "allowed_ips-0-DELETE": "on", "name": "Renamed"})
+    assert (page.fields["name"], page.fields["allowed_ips-0-ip"]) == ("Renamed", "203.0.113.1")
+    fields = site.get(last).fields
+    assert (fields["allowed_domains-39-domain"], fields["allowed_domains-40-domain"]) == ("199.test", "")
+    page = site.saved(last, {**fields, "allowed_domains-39-name": "Last", "allowed_domains-0-DELETE": "on"})
+    assert page.fields["allowed_domains-38-name"] == "Last"  # It is still the list's last page.
+    wanted = [f"{number}.test" for number in range(200) if number != 160]
+    assert texts(large) == [*wanted, *(f"203.0.113.{number}" for number in range(1, 200))]
+    assert large.allowed_domains.get(domain="199.test").name == "Last"
+
+
+def test_the_pages_of_a_list_are_linked_and_keep_the_rest_of_the_query(site: Admin, large: APIKey) -> None:
+    change = f"{large.pk}/change/"
+    links = site.get(f"{change}?allowed_ips-page=2&_popup=1").links
+    for page in (2, 3):
+        assert f"?allowed_ips-page=2&_popup=1&allowed_domains-page={page}#allowed_domains-group" in links
+    for nonsense, first in (("x", "0.test"), ("0", "160.test"), ("99", "160.test"), ("", "0.test")):
+        fields = site.get(f"{change}?allowed_domains-page={nonsense}").fields
+        assert fields["allowed_domains-0-domain"] == first
+    large.add_domains([f"{number}.test" for number in range(200, 1000)])
+    assert "…" in site.get(f"{change}").text
+
+
+def test_a_refused_page_of_rows_is_shown_again(site: Admin, large: APIKey) -> None:
+    last = f"{large.pk}/change/?allowed_domains-page=3"
+    fields = {**site.get(last).fields, "allowed_domains-39-domain": "*", "allowed_domains-3-name": "Kept"}
+    large.remove_domains(["165.test"])
+    page = site.refused(last, fields)
+    assert [error.split("”")[0] for error in page.errors] == ["“165.test", "“*"]
+    assert page.fields["allowed_domains-3-name"] == "Kept"
+    assert page.fields["allowed_domains-38-domain"] == "198.test"
+
+
+def test_a_page_costs_the_same_however_long_the_lists_are(site: Admin, large: APIKey) -> None:
+    sent = []
+    for _ in range(2):
+        with statements() as asked:
+            response = site.client.get(site.base + change(large))
+        sent.append((len(asked), len(response.content)))
+        large.add_domains([f"{number}.example" for number in range(2_500)])
+    assert sent[0][0] == sent[1][0] <= 15
+    assert sent[1][1] - sent[0][1] < 2_000
+
+
+def test_a_page_looks_up_once_whose_the_key_is(site: Admin, key: APIKey, creator: User) -> None:
+    with statements() as asked:
+        site.get(change(key))
+    assert sum("creator_id" in sql.partition("WHERE")[2] for sql in asked) == 2  # And once to find it.
+
+
+@pytest.mark.parametrize("seen", ["", "x", "e30:x:y", "\x00"])
+def test_rows_that_do_not_say_what_they_showed_are_compared_with_what_is_stored(
+    site: Admin, key: APIKey, seen: str
+) -> None:
+    fields = {**site.get(change(key)).fields, "allowed_domains-SEEN": seen, "allowed_domains-0-name": "Apex"}
+    site.saved(change(key), fields)
+    assert list(key.allowed_domains.values_list("name", "domain")) == [
+        ("Apex", "example.com"),
+        ("Shop", "https://shop.example.com"),
+    ]
+
+
+# A project's own subclass
+
+
+class BigFilter(admin.SimpleListFilter):
+    """A filter with a parameter of its own."""
+
+    title, parameter_name = "size", "size"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        return [("big", "Big")]
+
+    def queryset(self, request: Any, queryset: Any) -> Any:
+        return queryset.none() if self.value() else queryset
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("created_at__year=2026", 200),
+        ("expires_at__isnull=True", 200),
+        ("size=big", 200),
+        ("creator__id__exact=1", 200),
+        ("creator__password__startswith=a", 400),
+        ("created_at2=1", 400),
+        ("digest__startswith=a", 400),
+    ],
+)
+def test_a_subclass_has_filters_of_its_own(
+    site: Admin, key: APIKey, monkeypatch: pytest.MonkeyPatch, query: str, status: int
+) -> None:
+    monkeypatch.setattr(APIKeyAdmin, "date_hierarchy", "created_at")
+    filters = (("expires_at", admin.DateFieldListFilter), BigFilter, "creator")
+    monkeypatch.setattr(APIKeyAdmin, "list_filter", filters)
+    assert site.client.get(f"{site.base}?{query}").status_code == status
+
+
+@pytest.fixture
+def editable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a key's own fields be edited in the list."""
+    fields = ("name", "condition", "enforcement", "expires_at")
+    monkeypatch.setattr(APIKeyAdmin, "list_editable", fields)
+    monkeypatch.setattr(APIKeyAdmin, "list_display", ("hint", *fields))
+
+
+@pytest.mark.usefixtures("editable")
+def test_the_list_edits_rows_without_carrying_anything_back(site: Admin, key: APIKey, creator: User) -> None:
+    other = APIKey.objects.create_key(name="Other", creator=creator)[0]
+    old_tab = site.get("").fields
+    APIKey.objects.filter(pk=key.pk).update(condition="any")
+    APIKey.objects.filter(pk=other.pk).update(name="Renamed elsewhere")
+    [row] = [name for name, value in old_tab.items() if value == "Widget" and "initial" not in name]
+    site.send("", {**old_tab, row: "Renamed"})
+    assert "1 API key was changed successfully." in site.get("").messages
+    stored = list(APIKey.objects.order_by("pk").values_list("name", "condition"))
+    assert stored == [("Renamed", "any"), ("Renamed elsewhere", "all")]
+    assert LogEntry.objects.get().get_change_message() == "Changed Name."
+
+
+@pytest.mark.usefixtures("editable")
+def test_the_list_shows_a_superuser_others_keys_without_letting_them_edit(
+    superuser: User, key: APIKey
+) -> None:
+    site = Admin(superuser)
+    fields = site.get("").fields
+    before = snapshot()
+    site.send("", {**fields, "form-0-name": "Mine"})
+    assert snapshot() == before
+
+
+@pytest.mark.usefixtures("editable")
+def test_a_key_deleted_while_the_list_is_saved_is_told(site: Admin, key: APIKey) -> None:
+    fields = site.get("").fields
+    meanwhile = Meanwhile(APIKey.objects.filter(pk=key.pk).delete, "UPDATE", "revision")
+    with connection.execute_wrapper(meanwhile):
+        site.send("", {**fields, "form-0-name": "Renamed"})
+    assert "This key has been deleted meanwhile." in site.get("").messages
+
+
+def test_a_check_names_fields_that_the_list_cannot_edit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(APIKeyAdmin, "list_editable", ("domain_mode", "condition"))
+    monkeypatch.setattr(APIKeyAdmin, "list_display", ("name", "domain_mode", "condition"))
+    [error] = APIKeyAdmin(APIKey, admin.site).check()
+    assert error.id == "allowlist.E010"
+    assert error.msg == "list_editable contains 'domain_mode', which the list of keys can't write."
+
+
+class ProjectInline(TabularInline):
+    """What a project links to its keys."""
+
+    model = Project
+    extra = 0
+
+
+def test_a_subclass_has_inlines_of_its_own(superuser: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(APIKeyAdmin, "inlines", (*APIKeyAdmin.inlines, ProjectInline))
+    site = Admin(superuser)
+    fields = {**new(site), "project-TOTAL_FORMS": "1", "project-0-name": "Shop"}
+    assert token_in(site.send("add/", fields))
+    assert APIKey.objects.get().project.name == "Shop"
+
+
 # Two tabs, and somebody else's change in the middle of ours
 
 
@@ -999,6 +1188,21 @@ def test_a_row_removed_while_it_is_saved_is_told(site: Admin, key: APIKey) -> No
     assert any("removed meanwhile" in error for error in page.errors)
     key.refresh_from_db()
     assert key.name == "Widget"
+
+
+def test_a_deletion_of_several_asks_under_the_lock_whose_they_are(
+    superuser: User, creator: User, make_user: MakeUser
+) -> None:
+    second = make_user("second", is_superuser=True)
+    keys = [APIKey.objects.create_key(name="Ours", creator=superuser)[0] for _ in range(2)]
+    picked = {"action": "delete_selected", "_selected_action": [str(key.pk) for key in keys], "post": "yes"}
+    meanwhile = Meanwhile(
+        lambda: APIKey.objects.filter(pk=keys[1].pk).update(creator=second), "UPDATE", "revision"
+    )
+    with connection.execute_wrapper(meanwhile):
+        assert Admin(superuser).client.post("/admin/allowlist/apikey/", picked).status_code == 404
+    assert APIKey.objects.count() == 2
+    assert not LogEntry.objects.exists()
 
 
 def test_a_key_deleted_twice_at_once_is_gone(site: Admin, key: APIKey) -> None:

@@ -7,6 +7,8 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin import AdminSite
 from django.contrib.admin.models import LogEntry
+from django.forms import ModelChoiceField
+from django.http import HttpRequest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, reverse
 
@@ -14,8 +16,9 @@ from allowlist import urls
 from allowlist.models import APIKey
 from tests.conftest import MakeUser, User
 from tests.management import Api, encoded, snapshot, texts
-from tests.pages import Admin, rows
+from tests.pages import Admin, Pages, rows
 from tests.probes import statements
+from tests.testapp.admin import ProjectAdmin
 from tests.testapp.models import Project
 from tests.testapp.sites import backoffice
 
@@ -503,6 +506,65 @@ def test_autocompletion_offers_ones_own_keys(
         assert {int(each["id"]) for each in response.json()["results"]} == found
     response = Admin(creator).client.get(f"/{site}/autocomplete/", {**query, "term": "Hidden"})
     assert seen_of(theirs, response) == []
+
+
+# Picking a key in another model's form: by autocompletion in the one site, by id in the other, in a select
+
+
+@pytest.fixture(params=[*SITES, "select"])
+def project_pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, creator: User) -> Pages:
+    """Return the creator's pages of projects, on which they pick a key."""
+    if request.param == "select":
+        monkeypatch.setattr(ProjectAdmin, "autocomplete_fields", ())
+    site = "backoffice" if request.param == "backoffice" else "admin"
+    return Pages(creator, f"/{site}/testapp/project/")
+
+
+def test_a_key_of_ones_own_is_picked_in_a_form(project_pages: Pages, ours: APIKey) -> None:
+    project_pages.send("add/", {"name": "Shop", "key": str(ours.pk)})
+    project = Project.objects.get()
+    assert project.key == ours
+    page = project_pages.get(f"{project.pk}/change/")
+    assert page.fields["key"] == str(ours.pk)
+    assert "Ours" in page.text
+
+
+@pytest.mark.parametrize("who", ["creator", "superuser"])
+def test_anothers_key_is_not_picked_in_a_form(
+    project_pages: Pages, superuser: User, ours: APIKey, theirs: APIKey, who: str
+) -> None:
+    if who == "superuser":
+        project_pages.client.force_login(superuser)
+    page = project_pages.refused("add/", {"name": "Shop", "key": str(theirs.pk)})
+    assert page.errors == ["Select a valid choice. That choice is not one of the available choices."]
+    assert "Hidden" not in page.text
+    assert not Project.objects.exists()
+    assert "Hidden" not in project_pages.get(f"add/?key={theirs.pk}").text
+
+
+def test_links_to_other_models_are_left_alone(creator: User) -> None:
+    request = HttpRequest()
+    request.user = creator
+    link = LogEntry._meta.get_field("user")
+    field = ProjectAdmin(Project, admin.site).formfield_for_foreignkey(link, request)
+    assert type(field) is ModelChoiceField
+
+
+def test_a_form_keeps_anothers_key_without_naming_it(
+    project_pages: Pages, stranger: User, theirs: APIKey
+) -> None:
+    project = Project.objects.create(name="Shop", key=theirs)
+    change = f"{project.pk}/change/"
+    page = project_pages.get(change)
+    assert page.fields["key"] == str(theirs.pk)
+    assert "Someone else's key" in page.text
+    response = project_pages.send(change, {**page.fields, "name": "Renamed"})
+    assert response.status_code == 302
+    project.refresh_from_db()
+    assert (project.name, project.key) == ("Renamed", theirs)
+    third = make_key(stranger)
+    page = project_pages.refused(change, {**page.fields, "key": str(third.pk)})
+    assert "Hidden" not in page.text
 
 
 @pytest.mark.parametrize("site", SITES)

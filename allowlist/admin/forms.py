@@ -149,13 +149,6 @@ class EntryForm(ModelForm):
             cleaned |= {name: getattr(self.instance, name) for name in untouched}
         return cleaned
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # Stripping would drop control characters, which are refused.
-        column: Any = self.fields.get(self.instance.which.column)
-        if column is not None:
-            column.strip = False
-
     def validate_constraints(self) -> None:
         """Check nothing: whether an entry is listed twice is judged with the whole list, at the end."""
 

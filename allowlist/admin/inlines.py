@@ -50,7 +50,8 @@ class EntryInline(OwnerMixin, TabularInline):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Leave it to the model to say what is wrong with an entry: it also says what was meant."""
         if db_field.name == self.which.column:
-            kwargs |= {"required": False, "max_length": None}
+            # Stripping would drop control characters, which are refused.
+            kwargs |= {"required": False, "max_length": None, "strip": False}
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_max_num(self, request: HttpRequest, obj: APIKey | None = None, **kwargs: Any) -> int | None:

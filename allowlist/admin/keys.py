@@ -11,7 +11,7 @@ from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -67,13 +67,6 @@ class APIKeyAdmin(StepsMixin, KeyListMixin, OwnerMixin, ModelAdmin):
         """Return the user's own keys, all of them for a superuser."""
         keys = super().get_queryset(request)
         return keys if is_superuser(request) else keys.filter(pk__in=own_keys(request).values("pk"))
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> APIKey:
-        """Return the key; raise Http404 for one that is missing or that the user may not see."""
-        key = super().get_object(request, object_id, from_field)
-        if key is None:
-            raise Http404
-        return key
 
     # What the page shows
 

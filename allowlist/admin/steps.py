@@ -3,6 +3,7 @@
 A new step is a subclass of ``Step`` in ``STEPS``; its address, link and confirmation page follow.
 """
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from django.contrib import admin, messages
@@ -39,7 +40,7 @@ class Outcome(NamedTuple):
     """The key's new token, to be shown."""
 
 
-class Step:
+class Step(ABC):
     """One thing that is done to a key after a question. Steps of this kind are for the key's creator."""
 
     name: ClassVar[str]
@@ -59,9 +60,9 @@ class Step:
         """Raise Http404 if the locked key has been lost to someone else."""
         confirm(request, key)
 
+    @abstractmethod
     def take(self, request: HttpRequest, key: APIKey) -> Outcome:
         """Take the step; raise ValidationError if the key doesn't allow it."""
-        raise NotImplementedError
 
 
 class Rotate(Step):
@@ -137,6 +138,13 @@ class StepsMixin(ModelAdmin):
             for step in STEPS
         ] + super().get_urls()
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> APIKey:
+        """Return the key; raise Http404 for one that is missing or that the user may not see."""
+        key = super().get_object(request, object_id, from_field)
+        if key is None:
+            raise Http404
+        return key
+
     def render_change_form(
         self,
         request: HttpRequest,
@@ -156,8 +164,6 @@ class StepsMixin(ModelAdmin):
     def step_view(self, request: HttpRequest, object_id: str, step: Step) -> HttpResponse:
         """Ask whether a step is meant, and take it on POST."""
         key = self.get_object(request, object_id)
-        if key is None:
-            raise Http404
         if not self.has_view_permission(request, key) or not step.is_allowed(self, request, key):
             raise PermissionDenied
         if step.is_done(request, key):
