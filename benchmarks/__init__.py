@@ -1,1 +1,1 @@
-"""Programs that measure what a check costs (``run.py``) and ask it for minutes (``soak.py``)."""
+"""Programs that measure what a check costs (``run.py``) and test it under load for minutes (``soak.py``)."""

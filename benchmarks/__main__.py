@@ -1,4 +1,4 @@
-"""Runs the benchmark in this Python; ``run.py`` starts it in an environment that has the peers."""
+"""Runs the benchmark in this Python; ``run.py`` starts it in an environment with the other packages."""
 
 import argparse
 import json
@@ -38,11 +38,15 @@ PACKAGES = (
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks/run.py", description="Measures what a check costs.")
-    parser.add_argument("--quick", action="store_true", help="a minute; the tables are printed, not written")
-    parser.add_argument("--large", action="store_true", help="with a million keys")
-    parser.add_argument("--cases", type=_names, default=[], help="by name, with commas: " + _all_names())
-    parser.add_argument("--databases", type=_names, default=list(ENGINES), help="sqlite,postgres")
-    parser.add_argument("--rounds", type=int, help="rounds in-process: 100, quick 10; over HTTP a tenth")
+    parser.add_argument("--quick", action="store_true", help="a minute or two; only prints the tables")
+    parser.add_argument("--large", action="store_true", help="also measure a million keys")
+    parser.add_argument("--cases", type=_names, default=[], help="comma-separated, of: " + _all_names())
+    parser.add_argument("--databases", type=_names, default=list(ENGINES), help="of: sqlite,postgres")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        help="in-process (100, with --quick 10); over HTTP a tenth",
+    )
     parser.add_argument("--no-http", action="store_true", help="in-process only")
     parser.add_argument("--skipped", type=json.loads, default={}, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -57,7 +61,7 @@ def _all_names() -> str:
 
 
 def main() -> None:
-    """Measure what is asked for, print the tables, and write them into the page after a whole run."""
+    """Measure the chosen cases, print the tables, and write them into the page after a complete run."""
     options = _options()
     skipped: dict[str, str] = dict(options.skipped)
     cases = list(_chosen(options, skipped))
@@ -78,7 +82,7 @@ def main() -> None:
 
 
 def _chosen(options: argparse.Namespace, skipped: dict[str, str]) -> Iterator[Case]:
-    """Yield the cases of this run; note why others are left out."""
+    """Yield the cases of this run; note why other cases are left out."""
     for case in CASES:
         wanted = not options.cases or case.name in (*options.cases, BARE, HAS)
         if not wanted or (options.quick and case.keys != FEW):
@@ -90,7 +94,7 @@ def _chosen(options: argparse.Namespace, skipped: dict[str, str]) -> Iterator[Ca
 
 
 def _lacks(case: Case, options: argparse.Namespace) -> str:
-    """Return what a case needs that is not here; "" if nothing."""
+    """Return what a case needs that is missing here, or ""."""
     missing = [name for name in case.modules if find_spec(name) is None]
     if missing:
         return f"{missing[0]} is not installed"
@@ -101,14 +105,14 @@ def _lacks(case: Case, options: argparse.Namespace) -> str:
     known = {each.name for each in fields(Settings)}
     unknown = [name for name in case.settings.get("ALLOWLIST", {}) if name not in known]
     if unknown:
-        return f"there is no setting {unknown[0]}"
+        return f"the setting {unknown[0]} is unknown"
     at = urlsplit(REDIS_URL)
     asks_redis = "FRESHNESS" in case.settings.get("ALLOWLIST", {})
     return databases.silent("Redis", at.hostname or "", at.port or 6379) if asks_redis else ""
 
 
 def _figures(engine: str, cases: list[Case], rounds: int, options: argparse.Namespace) -> Iterator[Figures]:
-    """Yield the figures of an engine, with connections that last and without."""
+    """Yield the figures of an engine, with persistent connections and without."""
     cases = [case for case in cases if engine in case.engines]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="allowlist-benchmark-")))

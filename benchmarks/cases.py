@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LISTED = "https://shop25.example.com"
-"""The page that asks: the last of 25 that keys and CORS list."""
+"""The page that sends the requests: the last of 25 that keys and CORS list."""
 EVIL = "https://evil.example.net"
 PAGES = [f"https://shop{number}.example.com" for number in range(1, 26)]
 SERVER = "203.0.113.25"
-"""The server that asks through a proxy: the last of 25 addresses."""
+"""The server that sends requests through a proxy: the last of 25 IP addresses."""
 SERVERS = [f"203.0.113.{number}" for number in range(1, 26)]
 BARE, FLOOR, HAS = "bare", "floor", "has-api-key"
 PEER = "127.0.0.1"
-"""Where every request's connection comes from, in-process as over HTTP."""
+"""The IP address that every request comes from, in-process and over HTTP."""
 PEERS = [*SERVERS[:24], PEER]
 
 ENGINES = ("sqlite", "postgres")
@@ -23,14 +23,14 @@ FEW, MANY, HUGE = 1_000, 100_000, 1_000_000
 
 Settings = Mapping[str, Any]
 BROWSER = {"X-API-Key": "{listed}", "Origin": LISTED}
-"""What a widget sends. Views that look at none of it are sent it too: to read headers costs any view time."""
+"""What a widget sends. Views that don't read it receive it too, as reading headers takes time in any view."""
 
 CORS = "corsheaders.middleware.CorsMiddleware"
 OURS = ("allowlist.permissions.IsAllowlisted",)
 HAS_API_KEY = "rest_framework_api_key.permissions.HasAPIKey"
 AUTHENTICATED = ("rest_framework.permissions.IsAuthenticated",)
 PEERS_SETTINGS: Settings = {
-    # Without our app, whose CORS adapter would ask on every request.
+    # Without our app, whose CORS adapter would run on every request.
     "WITHOUT_ALLOWLIST": True,
     "MIDDLEWARE": [CORS],
     "CORS_ALLOWED_ORIGINS": PAGES,
@@ -41,7 +41,7 @@ REDIS: Settings = {"ALLOWLIST": {"FRESHNESS": REDIS_URL}}
 
 @dataclass(frozen=True)
 class Case:
-    """One view and the request it is asked. ``headers`` name the tokens of ``fill.py`` in braces."""
+    """One view and its request. ``headers`` name the tokens of ``fill.py`` in braces."""
 
     name: str
     title: str
@@ -54,18 +54,18 @@ class Case:
     over_http: bool = True
     engines: tuple[str, ...] = ENGINES
     asgi: bool = False
-    """Whether uvicorn serves it, over HTTP only, instead of gunicorn."""
+    """Whether uvicorn serves it instead of gunicorn, over HTTP only."""
     quick: bool = True
-    """Whether a quick run asks it over HTTP."""
+    """Whether a quick run measures it over HTTP."""
 
     @property
     def setup(self) -> str:
-        """Return what cases of one process have in common."""
+        """Return what the cases of one process have in common."""
         return json.dumps([self.keys, self.settings, self.asgi], sort_keys=True)
 
     @property
     def bare(self) -> str:
-        """Return the name of the case that is this one without a check."""
+        """Return the name of the same case without a check."""
         return "bare-asgi" if self.asgi else BARE
 
     @property

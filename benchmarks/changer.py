@@ -1,4 +1,4 @@
-"""A process of the site that changes keys: a line of its input is a change, one of its output the result."""
+"""A process of the site that changes keys: each input line is a change, each output line its result."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ import django
 
 
 def main() -> None:
-    """Answer until the input ends."""
+    """Make the changes until the input ends."""
     django.setup()
     from allowlist.models import APIKey
 

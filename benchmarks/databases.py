@@ -1,4 +1,4 @@
-"""The databases of a run, made for it and dropped after it."""
+"""The databases of a run, created for it and dropped after it."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ Config = dict[str, Any]
 
 
 def config(engine: str, keys: int, folder: Path) -> Config:
-    """Return how the database with so many keys is reached."""
+    """Return the settings of the database with so many keys."""
     if engine == "sqlite":
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / f"{keys}.sqlite3")}
     return {**_postgres(), "NAME": f"allowlist_benchmark_{os.getpid()}_{keys}"}
@@ -28,7 +28,7 @@ def _postgres() -> Config:
 
 
 def absent(engine: str) -> str:
-    """Return why the engine cannot be used; "" if it can."""
+    """Return why the engine can't be used, or ""."""
     if engine == "sqlite":
         return ""
     at = _postgres()
@@ -36,7 +36,7 @@ def absent(engine: str) -> str:
 
 
 def silent(service: str, host: str, port: int) -> str:
-    """Return why a service cannot be reached; "" if it can."""
+    """Return why a service can't be reached, or ""."""
     try:
         socket.create_connection((host, port), timeout=2).close()
     except OSError as error:
@@ -46,9 +46,9 @@ def silent(service: str, host: str, port: int) -> str:
 
 @contextmanager
 def made(config: Config) -> Iterator[None]:
-    """Make the database for the time of the block."""
+    """Create the database, and drop it after the block."""
     if "sqlite3" in config["ENGINE"]:
-        yield  # A file in the run's folder, which goes with it.
+        yield  # A file in the run's folder, which is deleted after the run.
         return
     _administer(f'CREATE DATABASE "{config["NAME"]}"')
     try:

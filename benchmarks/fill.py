@@ -1,4 +1,4 @@
-"""Makes the tables, the keys and the peers' tokens in one database; prints the tokens as JSON.
+"""Creates the tables, the keys and the other packages' tokens in one database; prints the tokens as JSON.
 
 The mass of keys is copied from one that the library made, row by row and past its models: a million
 take seconds.
@@ -24,11 +24,11 @@ Row = dict[str, Any]
 Tokens = dict[str, list[str]]
 
 SPREAD = 20
-"""How many keys are asked in turn where the number of keys is measured."""
+"""How many keys take turns in the cases that measure the number of keys."""
 
 
 def main() -> None:
-    """Fill the database of this process's settings."""
+    """Fill the database that this process's settings name."""
     django.setup()
     call_command("migrate", verbosity=0)
     keys = SETUP["keys"]
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _named() -> Tokens:
-    """Make the keys that cases name."""
+    """Create the keys that cases name."""
     long = [f"https://shop{number}.example.com" for number in range(1000, 3499)]
     return {
         "listed": [_key(PAGES)],
@@ -63,7 +63,7 @@ def _key(domains: list[str], ips: list[str] | None = None) -> str:
 
 
 def _peers() -> Tokens:
-    """Make one token of each peer that is installed."""
+    """Create one token of each installed package."""
     user = get_user_model()._default_manager.create(username="benchmark")
     tokens = {"token": [_objects("authtoken").create(user=user).key]}
     if apps.is_installed("rest_framework_api_key"):
@@ -76,7 +76,7 @@ def _peers() -> Tokens:
 
 
 def _objects(label: str) -> Any:
-    """Return the manager of a peer's one model for tokens."""
+    """Return the manager of a package's only model for tokens."""
     names = {"Token", "APIKey", "AuthToken"}
     models = apps.get_app_config(label).get_models()
     return next(model._default_manager for model in models if model.__name__ in names)
@@ -105,7 +105,7 @@ def _key_copies(key: Row, first: int, number: int) -> Iterator[Row]:
 
 
 def _token(number: int) -> str:
-    """Return the token of a copy: it looks random, so that the index is asked all over."""
+    """Return the token of a copy: it looks random, so that lookups spread over the whole index."""
     noise = hashlib.sha256(b"%d" % number).hexdigest()
     return f"pk_live_{noise[:44]}"
 

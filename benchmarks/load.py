@@ -1,4 +1,4 @@
-"""Asks the cases over HTTP: gunicorn or uvicorn serves them, wrk loads one after the other, in rounds."""
+"""Measures the cases over HTTP: gunicorn or uvicorn serves them, wrk loads one after the other, in rounds."""
 
 import re
 import shutil
@@ -31,8 +31,8 @@ _RATE = re.compile(r"^Requests/sec:\s+([0-9.]+)$", re.MULTILINE)
 
 
 def absent() -> str:
-    """Return why nothing can be asked over HTTP; "" if it can."""
-    return "" if shutil.which("wrk") else "wrk is absent"
+    """Return why nothing can be measured over HTTP, or ""."""
+    return "" if shutil.which("wrk") else "wrk is not installed"
 
 
 def load(scene: Scene, cases: list[Case], rounds: int) -> Rounds:
@@ -44,7 +44,7 @@ def load(scene: Scene, cases: list[Case], rounds: int) -> Rounds:
             for group in scene.setups
             if any(case in cases for case in group)
             for case in group
-            # Under ASGI, Django's connections must not last: each request would open one more.
+            # Under ASGI, each request would open one more persistent connection.
             if case in cases and not (case.asgi and scene.lasting)
         ]
         for _round, order in zip(range(rounds), shuffled(served), strict=False):
@@ -56,7 +56,7 @@ def load(scene: Scene, cases: list[Case], rounds: int) -> Rounds:
 
 @contextmanager
 def _served(asgi: bool, env: dict[str, str]) -> Iterator[int]:
-    """Serve the cases of the environment on a port for the time of the block."""
+    """Serve the cases of the environment on a port while the block runs."""
     port = free_port()
     process = start([*UVICORN, str(port)] if asgi else [*GUNICORN, f"127.0.0.1:{port}"], env)
     try:
@@ -75,7 +75,7 @@ def _wait_for(port: int) -> None:
             time.sleep(0.1)
         else:
             return
-    raise SystemExit("The server did not come up.")
+    raise SystemExit("The server did not start.")
 
 
 def _headers(case: Case, scene: Scene) -> dict[str, str]:
@@ -84,23 +84,23 @@ def _headers(case: Case, scene: Scene) -> dict[str, str]:
 
 
 def _rate(url: str, case: Case, headers: dict[str, str]) -> float:
-    """Return the requests per second of one second of wrk, after one request that must be answered right."""
+    """Return the requests per second of one second of wrk, after one request whose response must be right."""
     status = _status(url, headers)
     if status != case.status:
-        raise SystemExit(f"{case.name} answered {status} over HTTP.")
+        raise SystemExit(f"{case.name} returned {status} over HTTP.")
     lines = [argument for name, value in headers.items() for argument in ("-H", f"{name}: {value}")]
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", "-d1s", *lines, url]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found = _RATE.search(told)
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = _RATE.search(output)
     if found is None:
-        raise SystemExit(f"wrk said: {told}")
+        raise SystemExit(f"wrk printed: {output}")
     return float(found[1])
 
 
 def _status(url: str, headers: dict[str, str]) -> int:
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
-            status: int = answer.status
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as response:
+            status: int = response.status
     except urllib.error.HTTPError as error:
         status = error.code
     return status

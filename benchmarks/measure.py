@@ -1,4 +1,4 @@
-"""Times the cases in turn, round after round, so that what disturbs the machine disturbs them alike."""
+"""Times the cases in turn, round after round, so that a busy moment slows all of them alike."""
 
 import json
 import random
@@ -15,7 +15,7 @@ from benchmarks.processes import Tokens, environment, start
 
 Item = TypeVar("Item")
 Rounds = dict[str, list[float]]
-"""A figure of each round, by the case's name. The same place in two lists is the same round."""
+"""The figures of each round, by the case's name. The same index in two lists is the same round."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is measured together: an engine, and whether connections last."""
+    """What is measured together: an engine, with persistent connections or without."""
 
     engine: str
     lasting: bool
@@ -37,7 +37,7 @@ class Scene:
 
     @property
     def setups(self) -> list[list[Case]]:
-        """Return the cases, those of one process together."""
+        """Return the cases, grouped by process."""
         by_setup: defaultdict[str, list[Case]] = defaultdict(list)
         for case in self.cases:
             by_setup[case.setup].append(case)
@@ -53,7 +53,7 @@ class Scene:
 
 @dataclass
 class Figures:
-    """What was measured of a scene."""
+    """The figures of a scene."""
 
     scene: Scene
     micros: Rounds = field(default_factory=dict)
@@ -81,7 +81,7 @@ def measure(scene: Scene, rounds: int, times: int) -> Figures:
 
 
 def shuffled(items: list[Item]) -> Iterator[list[Item]]:
-    """Yield the items in another order each time, the same in each run: nobody keeps a neighbour."""
+    """Yield the items in another order each time, so that neighbors change; runs have the same orders."""
     chance = random.Random(0)
     while True:
         yield chance.sample(items, len(items))
@@ -104,7 +104,7 @@ class Worker:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit("A worker ended; it says why above.")
+            raise SystemExit("A worker ended. Its error is above.")
         return line
 
 
@@ -113,4 +113,4 @@ def _started(env: dict[str, str]) -> Iterator[Worker]:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with start(["-m", "benchmarks.worker"], env, **pipes) as process:
         yield Worker(process)
-        # Leaving the block closes its input, which ends it.
+        # Leaving the block closes the process's input, which ends it.

@@ -1,4 +1,4 @@
-"""Permissions that people write by hand, and the two ends of what one can cost."""
+"""Permissions that people write by hand, and the cheapest and dearest possible ones."""
 
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from benchmarks.settings import SETUP
 
 
 class Never(BasePermission):
-    """Refuses everybody: what DRF and Django do for any refusal."""
+    """Refuses every request: what any refusal costs in DRF and Django."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Return False."""
@@ -22,18 +22,18 @@ class Never(BasePermission):
 
 
 class Dictionary(BasePermission):
-    """Grants by a dictionary that is always in the process: nothing can cost less and still look."""
+    """Grants by a dictionary in the process: no lookup can cost less."""
 
     pages = {token: frozenset(PAGES) for token in SETUP["tokens"].get("listed", [])}
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Return whether the key's set holds the origin."""
+        """Return whether the key's set contains the origin."""
         pages = self.pages.get(request.META.get("HTTP_X_API_KEY", ""))
         return pages is not None and request.META.get("HTTP_ORIGIN") in pages
 
 
 class OneStatement(BasePermission):
-    """Grants after a statement that reads nothing: what asking the database costs anybody."""
+    """Grants after a statement that reads nothing: what any query costs."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Return True."""
@@ -43,10 +43,10 @@ class OneStatement(BasePermission):
 
 
 class ThreeQueries(BasePermission):
-    """Grants as a first version would: the key, its domains, its addresses; each row parsed anew."""
+    """Grants as a first version would: it reads key, domains and IP addresses, and parses each row."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Return whether the key lists the origin's host and the address."""
+        """Return whether the key lists the origin's host and the IP address."""
         token = request.META.get("HTTP_X_API_KEY", "")
         found = APIKey.objects.filter(locator=token[8:20], token=token, revoked_at=None).first()
         if found is None:

@@ -1,4 +1,4 @@
-"""How a process of the benchmark is started: with its own settings, on the one processor of all."""
+"""Starts the benchmark's processes, each with its own settings, all on one processor."""
 
 import json
 import os
@@ -39,18 +39,18 @@ def start(arguments: list[str], env: dict[str, str], **pipes: Any) -> "subproces
 
 
 def fill(database: Config, keys: int) -> Tokens:
-    """Fill the database and return the tokens it knows."""
+    """Fill the database and return its tokens."""
     settings = {"ALLOWLIST": {"MAX_DOMAINS": None, "MAX_IPS": None}}
     env = environment(database, [Case("fill", "", settings=settings)], {}, keys)
     filling = start(["-m", "benchmarks.fill"], env, stdout=subprocess.PIPE)
-    told, _ = filling.communicate()
+    output, _ = filling.communicate()
     if filling.returncode:
         raise SystemExit("The database could not be filled.")
-    tokens: Tokens = json.loads(told)
+    tokens: Tokens = json.loads(output)
     return tokens
 
 
 def pin() -> None:
-    """Keep this process on the last processor, as every other that is measured; interrupts like the first."""
+    """Keep this process on the last processor, like every measured process; interrupts prefer the first."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})

@@ -1,4 +1,4 @@
-"""From figures to the Markdown tables that the documentation shows."""
+"""Turns figures into the Markdown tables that the documentation shows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Spread:
 
 
 def ratios(over: list[float], under: list[float]) -> Spread:
-    """Return the spread of the rounds' ratios: what slowed a round slowed both."""
+    """Return the spread of the rounds' ratios: a slow round slowed both."""
     return Spread.of([a / b for a, b in zip(over, under, strict=True)])
 
 
@@ -87,7 +87,7 @@ def _row(cells: list[str]) -> str:
 
 
 def write(page: Path, lines: list[str]) -> None:
-    """Put the lines between the page's two markers."""
+    """Replace what is between the page's two markers with the lines."""
     before, _begin, rest = page.read_text().partition(BEGIN)
     _old, _end, after = rest.partition(END)
     page.write_text("\n".join([before + BEGIN, *lines, "", END]) + after)

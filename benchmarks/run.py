@@ -1,11 +1,11 @@
-"""The one command: make an environment with the peers from PyPI, then run the benchmark in it.
+"""Creates an environment with the compared packages from PyPI, then runs the benchmark in it.
 
-    python3 benchmarks/run.py           everything but the million keys; rewrites the tables of the docs
-    python3 benchmarks/run.py --quick   a minute or two, printed and not written
+    python3 benchmarks/run.py           all but the million keys; rewrites the tables in the docs
+    python3 benchmarks/run.py --quick   a minute or two; only prints the tables
     python3 benchmarks/run.py --help    the other options
 
-The environment is kept in .venv-benchmarks and made anew when what it holds should change. It has the
-Python that runs this.
+The environment stays in .venv-benchmarks, with the Python that runs this. It is created again when its
+requirements change.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ PYTHON = ENVIRONMENT / "bin" / "python"
 REQUIREMENTS = ROOT / "benchmarks" / "requirements.txt"
 PEERS = ROOT / "benchmarks" / "peers.txt"
 MADE = ENVIRONMENT / "made.json"
-"""What the environment was made of, and why peers are missing."""
+"""The requirements that the environment was created from, and why packages are missing."""
 
 
 def main() -> None:
-    """Make the environment unless it is there, and go on in it."""
+    """Create the environment if it is missing or outdated, and continue in it."""
     if not MADE.exists() or json.loads(MADE.read_text())["of"] != _wanted():
         make()
     os.chdir(ROOT)
@@ -35,12 +35,12 @@ def main() -> None:
 
 
 def make() -> None:
-    """Make the environment; a peer that does not install is noted with pip's last word."""
-    print(f"Making {ENVIRONMENT.name} ...", flush=True)
+    """Create the environment; note pip's error for each package that doesn't install."""
+    print(f"Creating {ENVIRONMENT.name} ...", flush=True)
     venv.create(ENVIRONMENT, clear=True, with_pip=True)
     if error := _install("-r", str(REQUIREMENTS)):
         sys.exit(error)
-    # Peers may not replace what all cases share.
+    # No package may replace what all cases share.
     constraints = ENVIRONMENT / "constraints.txt"
     constraints.write_text(_pip("freeze", "--exclude-editable").stdout)
     skipped = {}
@@ -51,7 +51,7 @@ def make() -> None:
 
 
 def _install(*arguments: str) -> str:
-    """Install wheels; return the last line of what went wrong, "" if nothing did."""
+    """Install wheels; return pip's last error, or ""."""
     done = _pip("install", "--quiet", "--only-binary", ":all:", *arguments)
     if done.returncode == 0:
         return ""
@@ -65,7 +65,7 @@ def _pip(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def _wanted() -> str:
-    """Return what stands for all that the environment is made of."""
+    """Return a hash of everything that the environment is created from."""
     made_of = (REQUIREMENTS, PEERS, ROOT / "pyproject.toml")
     content = b"".join(path.read_bytes() for path in made_of) + sys.version.encode() + bytes(ROOT)
     return hashlib.sha256(content).hexdigest()

@@ -1,4 +1,4 @@
-"""Django's settings in one process of the benchmark; what differs between them is in the environment."""
+"""Django's settings in a process of the benchmark; the environment holds what differs between processes."""
 
 import json
 import os

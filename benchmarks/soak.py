@@ -1,12 +1,12 @@
-"""Strangers ask while creators change: every answer must be one that the lists of that moment give.
+"""Sends requests while creators change keys: every response must follow from the lists of its moment.
 
 Run as ``python -m benchmarks.soak [--minutes 5] [--redis]``. gunicorn with two workers serves the test
-site on loopback, on PostgreSQL where it is reachable, else on SQLite. Threads send allowed, refused and
-malformed requests; two other processes change lists, rotate, revoke and make keys by the models'
-methods. An answer is right if it follows from a state that may have been in force while the request
-was under way: a request that starts after a change was committed must see it. With ``--redis`` the
-workers have Redis freshness, and their Redis is killed, paused and flushed all the time. Ends with 1 if
-an answer was wrong or a 5xx, or if the workers' memory grew.
+site on loopback, on PostgreSQL or, if that is missing, on SQLite. Threads send allowed, refused and
+malformed requests. Two other processes change lists, and create, rotate and revoke keys with the models'
+methods. A response is right if it follows from a state that may have been in force during the request:
+a request that starts after a change was committed must see the change. With ``--redis`` the workers use
+Redis freshness, and their Redis is killed, paused and flushed all the time. The exit code is 1 if a
+response was wrong or a 5xx, or if the workers' memory grew within a minute or more.
 """
 
 import argparse
@@ -38,11 +38,11 @@ from tests.servers.running import APPLICATION, Endpoint, Server, Site
 from tests.servers.wire import REFUSED, ask, raw
 
 WORKERS, CLIENTS, CHANGERS, KEYS = 2, 4, 2, 4
-"""Processes that serve, threads that ask, processes that change, keys that each of these changes."""
+"""Processes that serve, threads that send requests, processes that change keys, keys of each process."""
 PAUSE = 0.02
 """Seconds between two changes of one process."""
 GROWTH = 1.1
-"""How much more memory the workers may have in the last third of the time than in the first."""
+"""How much more memory the workers may use in the last third of the time than in the first."""
 
 PAGES = [f"https://shop{number}.example.com" for number in range(6)]
 ADDRESSES = [f"203.0.113.{number}" for number in range(6)]
@@ -52,14 +52,14 @@ MALFORMED_ADDRESSES = ["203.0.113", "unknown", "203.0.113.0, ", "x" * 4000]
 
 @dataclass(frozen=True)
 class State:
-    """What is in force for a key between two changes; a list of None is off."""
+    """What is in force for a key between two changes. A list of None allows all."""
 
     tokens: frozenset[str]
     pages: frozenset[str] | None = None
     addresses: frozenset[str] | None = None
 
     def answer(self, token: str, page: str | None, address: str) -> str:
-        """Return what a request must be answered, by the rules as a reader of the docs knows them."""
+        """Return the response that a request must get, by the rules in the docs."""
         if token not in self.tokens:
             return "401 key_invalid"
         return self._of_page(page) or self._of_address(address) or "200"
@@ -81,7 +81,7 @@ class State:
 
 
 class Key:
-    """A key's states with the time each began to be written and was surely committed."""
+    """A key's states, each with the times when its write began and when it was certainly committed."""
 
     def __init__(self, pk: Any, token: str) -> None:
         self.pk = pk
@@ -96,7 +96,7 @@ class Key:
 
     @contextmanager
     def becoming(self, state: State) -> Iterator[None]:
-        """Note that the block writes ``state``."""
+        """Record that the block writes ``state``."""
         began = time.monotonic()
         with self._lock:
             self._states.append((began, float("inf"), state))
@@ -118,7 +118,7 @@ class Key:
 
 
 class Soak:
-    """The keys, and the counts of what was answered."""
+    """The keys, and the counts of the responses."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
@@ -132,7 +132,7 @@ class Soak:
         self._lock = Lock()
 
     def count(self, said: str, expected: set[str], what: str) -> None:
-        """Count an answer."""
+        """Count a response."""
         with self._lock:
             self.answers[said] += 1
             if said not in expected:
@@ -147,7 +147,7 @@ class Soak:
                 self._ask_by_key(chance, self._any_key(chance))
 
     def _any_key(self, chance: random.Random) -> Key:
-        """Return a key; now and then a revoked one, which must stay dead."""
+        """Return a key; now and then a revoked key, which must stay revoked."""
         return chance.choice(self.revoked or self.keys) if chance.random() < 0.1 else chance.choice(self.keys)
 
     def _ask_by_key(self, chance: random.Random, key: Key) -> None:
@@ -171,7 +171,7 @@ class Soak:
         self.keys += keys
         while not self.over.wait(PAUSE):
             key = chance.choice(keys)
-            # Just before, so that a worker that keeps too much has it; just after, so that it shows.
+            # Before the change, so that a worker may cache the key; after it, so that a stale cache shows.
             self._ask_by_key(chance, key)
             method = changer.change(key, chance)
             self._ask_by_key(chance, key)
@@ -237,7 +237,7 @@ class Changer:
         return json.loads(self._process.stdout.readline())
 
     def create(self) -> Key:
-        """Make a key."""
+        """Create a key."""
         return Key(*self._do("create", "soak"))
 
     def change(self, key: Key, chance: random.Random) -> str:
@@ -271,7 +271,7 @@ class Changer:
             self._do(method, key.pk, *arguments)
 
     def _rotate(self, key: Key, hours: int) -> None:
-        # The new token is known only afterwards, and nobody can have sent it before.
+        # The new token is known only afterwards, so nobody can have sent it before.
         current = key.seen[-1]
         kept = frozenset([current]) if hours else frozenset[str]()
         with key.becoming(replace(key.state, tokens=kept)):
@@ -294,7 +294,7 @@ _WEIGHTS = {
 
 
 def resident(pid_file: Path) -> list[int]:
-    """Return the kilobytes that each of gunicorn's workers has in memory."""
+    """Return the resident kilobytes of each of gunicorn's workers."""
     master = int(pid_file.read_text())
     workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
     status = [Path(f"/proc/{worker}/status").read_text() for worker in workers]
@@ -325,7 +325,7 @@ def database(folder: Path) -> Iterator[Config]:
 
 
 def soak(site: Site, seconds: float, seed: int, redis: RedisServer | None) -> int:
-    """Run for ``seconds``; print what was seen; return the exit code."""
+    """Run for ``seconds``, print the figures, and return the exit code."""
     endpoint, pid = Endpoint(free_port()), site.folder / "pid"
     server = Server(
         "gunicorn",
@@ -369,15 +369,15 @@ def _changing(site: Site) -> "Iterator[subprocess.Popen[str]]":
 
 
 def report(it: Soak, memory: list[int], seconds: float) -> int:
-    """Print the figures; return 1 where one of them must not be."""
+    """Print the figures; return 1 if one of them is wrong."""
     third = max(1, len(memory) // 3)
     first, last = mean(memory[:third]), mean(memory[-third:])
     broken = sum(count for said, count in it.answers.items() if said.startswith("5"))
     asked, changed = it.answers.total(), it.changes.total()
     print(f"{asked} requests in {seconds:.0f} s ({asked / seconds:.0f}/s), {changed} changes")
-    print("  answers:", ", ".join(f"{said} {count}" for said, count in it.answers.most_common()))
+    print("  responses:", ", ".join(f"{said} {count}" for said, count in it.answers.most_common()))
     print("  changes:", ", ".join(f"{method} {count}" for method, count in it.changes.most_common()))
-    print(f"  wrong answers: {len(it.wrong)}, 5xx: {broken}, failures: {len(it.failures)}")
+    print(f"  wrong responses: {len(it.wrong)}, 5xx: {broken}, failures: {len(it.failures)}")
     print(
         f"  memory of the {WORKERS} workers: {first / 1024:.1f} MB in the first third,"
         f" {last / 1024:.1f} MB in the last ({last / first - 1:+.1%})"

@@ -1,9 +1,8 @@
-"""How long another process honours a key after its revocation was committed.
+"""Measures how long another process honors a key after its revocation was committed.
 
 Run as ``python -m benchmarks.staleness [--times 1000]``, on the database that ALLOWLIST_TEST_DB names.
-A process revokes keys; another, asked at once and until it refuses, counts as stale each time that it
-still served. With Redis freshness it is also put further from Redis than the writer, by a relay that
-holds back what Redis says.
+One process revokes keys. Another process gets a request at once, and more until it refuses: a key that it
+still served is stale. With Redis freshness, a relay also delays what Redis sends to that process.
 """
 
 import argparse
@@ -22,12 +21,12 @@ from tests.other_process import Ask, other_process
 from tests.redis_server import RedisServer, running_redis
 
 DELAYS = (0.003, 0.02)
-"""Seconds by which the relay holds Redis back."""
+"""Seconds by which the relay delays what Redis sends."""
 
 
 @contextmanager
 def relayed(server: RedisServer, delay: float) -> Iterator[str]:
-    """Yield the address of a relay that brings what Redis says ``delay`` seconds late."""
+    """Yield the URL of a relay that delays what Redis sends by ``delay`` seconds."""
     redis = server.url.removeprefix("unix://")
     path = Path(redis).with_name(f"late-{delay}.sock")
     with socket.socket(socket.AF_UNIX) as listener:
@@ -57,7 +56,7 @@ def _pump(source: socket.socket, sink: socket.socket, delay: float) -> None:
 
 
 def measure(ask_there: Ask, times: int) -> str:
-    """Return how many revocations were honoured after the commit, and for how long at most."""
+    """Return how many revoked keys were honored after the commit, and for how long at most."""
     from allowlist.models import APIKey
     from tests.probes import INVALID, SERVED, SHOP, used_now
 
@@ -74,7 +73,7 @@ def measure(ask_there: Ask, times: int) -> str:
             while ask_there(token) != INVALID:
                 pass
             longest = max(longest, time.perf_counter() - revoked_at)
-    return f"{stale} of {times} honoured, for {longest * 1000:.1f} ms at most"
+    return f"{stale} of {times} honored, for {longest * 1000:.1f} ms at most"
 
 
 def main(times: int) -> None:

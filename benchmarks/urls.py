@@ -1,4 +1,4 @@
-"""A path for each case of the process, and the view behind it."""
+"""The paths of the process's cases, with their views."""
 
 from django.urls import path
 from django.utils.module_loading import import_string
@@ -11,10 +11,10 @@ from benchmarks.settings import SETUP
 
 
 class Bare(APIView):
-    """Answers as little as a view can."""
+    """Returns as little as a view can."""
 
     def get(self, request: Request) -> Response:
-        """Return the answer."""
+        """Return the response."""
         return Response({"title": "widget"})
 
 

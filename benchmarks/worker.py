@@ -1,7 +1,7 @@
-"""A process that answers the requests of its cases, and says what they took.
+"""A process that handles the requests of its cases, and reports how long they took.
 
-Each line of its input is a task as JSON, each line of its output the answer. Requests go through the WSGI
-handler as a server's would, signals and the end of the response included; no client stands between.
+Each input line is a task as JSON, each output line its result. Requests go through the WSGI handler as a
+server's would, with the signals and the end of the response, but without a client.
 """
 
 import gc
@@ -20,7 +20,7 @@ from benchmarks.cases import CASES, PEER, Case
 from benchmarks.processes import pin
 
 WARM_UP = 3
-"""Requests before each block: the first finds caches that others filled, or no connection."""
+"""Requests before each block: the first one may find other cases' caches, or no connection."""
 
 Environ = dict[str, Any]
 
@@ -49,7 +49,7 @@ class Asker:
         response.close()
         took = perf_counter_ns() - start
         if not self.status.startswith(str(self.case.status)):
-            raise AssertionError(f"{self.case.name} answered {self.status}.")
+            raise AssertionError(f"{self.case.name} returned {self.status}.")
         return took
 
     def queries(self) -> int:
