@@ -11,8 +11,8 @@ from tests.conftest import User
 
 NOTHING = object()
 ALL_WITH_ENTRIES = (
-    "Domains: to allow all empties the list, so no entry can be given with it. Allow only what is listed, or "
-    "leave the entries out."
+    "“Allow all domains” deletes the listed domains, so no domain can be added with it. Choose “Allow only "
+    "listed domains”, or leave the domains out."
 )
 
 

@@ -167,14 +167,17 @@ def test_a_new_key_with_entries_has_to_say_that_its_list_is_on(site: Admin) -> N
         ({"kind": "public"}, "Select a valid choice. public is not one of the available choices."),
         ({"domain_mode": ""}, "This field is required."),
         ({"expires_at_0": "soon", "expires_at_1": "12:00"}, "Enter a valid date."),
-        (LISTED, "Domains: a list that is switched on needs an entry. Add one, or allow all instead."),
+        (
+            LISTED,
+            "“Allow only listed domains” needs at least one domain. Add one, or choose “Allow all domains”.",
+        ),
         (
             {"kind": "secret", **LISTED},
             "Secret keys have no domain list. Choose “Allow all domains”, and list the servers' IPs instead.",
         ),
         (
             {"kind": "secret", "paste_domains": "example.com"},
-            "A secret key is used by servers, so it has no domain list. List IPs instead.",
+            "Secret keys are for servers, so they have no domain list. List IP addresses instead.",
         ),
         (
             {**LISTED, "paste_domains": "example.com:80"},
@@ -192,7 +195,7 @@ def test_a_new_key_with_entries_has_to_say_that_its_list_is_on(site: Admin) -> N
         ),
         (
             {**LISTED, "paste_domains": " ".join(f"{number}.test," for number in range(26))},
-            "Domains: a key may list at most 25; this would make 26.",
+            "A key can list at most 25 domains. This would make 26.",
         ),
     ],
     ids=str,
@@ -354,7 +357,7 @@ def test_one_list_may_be_turned_off_while_the_other_is_turned_on(site: Admin, cr
                 "allowed_domains-2-name": "",
                 "allowed_domains-2-domain": "",
             },
-            "Domains: a list that is switched on needs an entry. Add one, or allow all instead.",
+            "“Allow only listed domains” needs at least one domain. Add one, or choose “Allow all domains”.",
         ),
         ({"allowed_domains-0-domain": ""}, "An entry can't be empty. Enter a domain or an IP address."),
         (
@@ -411,8 +414,8 @@ def test_what_either_list_comes_to_is_told_at_once(site: Admin, key: APIKey) -> 
     many = {"domains": [f"{number}.test" for number in range(24)], "ips": [f"10.0.0.{n}" for n in range(25)]}
     typed = {f"paste_{which}": ", ".join(entries) for which, entries in many.items()}
     assert site.refused(change(key), {**site.get(change(key)).fields, **typed}).errors == [
-        "Domains: a key may list at most 25; this would make 26.",
-        "IP addresses: a key may list at most 25; this would make 26.",
+        "A key can list at most 25 domains. This would make 26.",
+        "A key can list at most 25 IP addresses. This would make 26.",
     ]
 
 
@@ -421,7 +424,7 @@ def test_a_26th_row_is_refused_with_the_limit(site: Admin, key: APIKey) -> None:
     fields = site.get(change(key)).fields
     assert fields["allowed_domains-TOTAL_FORMS"] == "25"  # No blank row is offered.
     page = site.refused(change(key), rows(fields, "allowed_domains", ("", "one.more")))
-    assert page.errors == ["Domains: a key may list at most 25; this would make 26."]
+    assert page.errors == ["A key can list at most 25 domains. This would make 26."]
 
 
 def test_no_more_than_ten_thousand_entries_are_pasted_at_once(site: Admin, key: APIKey) -> None:
@@ -864,7 +867,7 @@ def test_the_history_names_pasted_entries_and_no_duplicates(site: Admin, key: AP
     fields = rows(site.get(change(key)).fields, "allowed_domains", ("Twice", "example.com"))
     site.saved(change(key), {**fields, "paste_domains": "example.com, new.test", "paste_ips": "203.0.113.8"})
     assert LogEntry.objects.get().get_change_message() == (
-        "Added allowed domain “new.test”. Added allowed IP “203.0.113.8”."
+        "Added allowed domain “new.test”. Added allowed IP address “203.0.113.8”."
     )
 
 
@@ -1100,7 +1103,9 @@ def test_a_rename_from_an_old_tab_does_not_open_the_key(site: Admin, creator: Us
 def test_a_rename_from_an_old_tab_carries_no_other_field_back(site: Admin, key: APIKey) -> None:
     old_tab = site.get(change(key)).fields
     expires = timezone.now() + timedelta(days=1)
-    APIKey.objects.filter(pk=key.pk).update(condition="any", enforcement="report", expires_at=expires)
+    APIKey.objects.filter(pk=key.pk).update(condition="any", expires_at=expires)
+    key.enforcement = "report"
+    key.save()
     entry = key.allowed_domains.first()
     assert entry is not None
     entry.domain = "moved.example.com"
@@ -1166,7 +1171,7 @@ def test_a_key_deleted_while_it_is_saved_is_told(site: Admin, key: APIKey) -> No
     with connection.execute_wrapper(meanwhile):
         # It deletes on this same connection, so that the refusal brings the key back.
         page = site.refused(change(key), {**fields, "name": "Renamed"})
-    assert page.errors == ["This key has been deleted meanwhile."]
+    assert page.errors == ["This key was deleted in the meantime."]
 
 
 @pytest.mark.parametrize("step", ["rotate", "revoke"])
@@ -1175,7 +1180,7 @@ def test_a_key_deleted_while_a_step_is_taken_is_told(site: Admin, key: APIKey, s
     with connection.execute_wrapper(meanwhile):
         response = site.client.post(f"{site.base}{key.pk}/{step}/")
     assert response.status_code == 302
-    assert "This key has been deleted meanwhile." in site.get("").messages
+    assert "This key was deleted in the meantime." in site.get("").messages
     assert not LogEntry.objects.exists()
 
 
@@ -1185,7 +1190,7 @@ def test_a_row_removed_while_it_is_saved_is_told(site: Admin, key: APIKey) -> No
     with connection.execute_wrapper(meanwhile):
         page = site.refused(change(key), fields)
     assert meanwhile.do is None
-    assert any("removed meanwhile" in error for error in page.errors)
+    assert any("removed in the meantime" in error for error in page.errors)
     key.refresh_from_db()
     assert key.name == "Widget"
 

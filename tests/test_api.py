@@ -297,7 +297,7 @@ def test_listed_without_entries_is_refused_for_a_new_key(api: Api) -> None:
     shown = api.refused("POST", "keys/", {"name": "Empty", "ip_mode": "listed"})
     assert shown == {
         "allowed_ips": [
-            "IP addresses: a list that is switched on needs an entry. Add one, or allow all instead."
+            "“Allow only listed IPs” needs at least one IP address. Add one, or choose “Allow all IPs”."
         ]
     }
 
@@ -305,14 +305,16 @@ def test_listed_without_entries_is_refused_for_a_new_key(api: Api) -> None:
 def test_a_secret_key_with_domains_is_refused_with_a_sentence(api: Api) -> None:
     body = {"name": "Server", "kind": "secret", "allowed_domains": ["example.com"]}
     assert api.refused("POST", "keys/", body) == {
-        "allowed_domains": ["A secret key is used by servers, so it has no domain list. List IPs instead."]
+        "allowed_domains": [
+            "Secret keys are for servers, so they have no domain list. List IP addresses instead."
+        ]
     }
 
 
 def test_a_26th_entry_is_refused_with_the_limit(api: Api) -> None:
     body = {"name": "Many", "allowed_domains": [f"{number}.example.com" for number in range(26)]}
     assert api.refused("POST", "keys/", body) == {
-        "allowed_domains": ["Domains: a key may list at most 25; this would make 26."]
+        "allowed_domains": ["A key can list at most 25 domains. This would make 26."]
     }
 
 
@@ -463,7 +465,7 @@ def test_kind_and_environment_are_fixed_for_good(api: Api, key: APIKey) -> None:
 def test_a_mode_the_settings_do_not_offer_is_refused(api: Api, key: APIKey, settings: Any) -> None:
     settings.ALLOWLIST = {"DOMAIN_MODES": ("listed",), "EMPTY_LIST": "deny", "CONDITIONS": ("all",)}
     assert api.refused("PATCH", f"keys/{key.pk}/", {"domain_mode": "all"}) == {
-        "allowed_domains": ["This list cannot be switched here."]
+        "allowed_domains": ["This site doesn't let you choose how domains are checked."]
     }
     assert api.refused("PATCH", f"keys/{key.pk}/", {"condition": "any"}) == {
         "condition": ["Choose one of: all."]
@@ -475,7 +477,7 @@ def test_a_stale_list_cannot_lift_a_limit_made_meanwhile(api: Api, key: APIKey, 
     settings.ALLOWLIST = {"MAX_DOMAINS": 2}
     assert len(api.ok("PATCH", f"keys/{key.pk}/", {"name": "Renamed"})["allowed_domains"]) == 3
     shown = api.refused("POST", f"keys/{key.pk}/domains/", "d.example.com")
-    assert shown == {"allowed_domains": ["Domains: a key may list at most 2; this would make 4."]}
+    assert shown == {"allowed_domains": ["A key can list at most 2 domains. This would make 4."]}
 
 
 def test_a_key_is_deleted_with_its_entries(api: Api, key: APIKey) -> None:
@@ -556,7 +558,7 @@ def test_revoking_ends_the_key_and_is_told(api: Api, key: APIKey) -> None:
 def test_a_revoked_key_is_not_rotated(api: Api, key: APIKey) -> None:
     key.revoke()
     shown = api.refused("POST", f"keys/{key.pk}/rotate/")
-    assert shown == {"non_field_errors": ["This key is revoked. Make a new one."]}
+    assert shown == {"non_field_errors": ["This key is revoked. Create a new one."]}
 
 
 # One list
@@ -599,7 +601,7 @@ def test_adding_several_is_all_or_nothing_and_tells_each_by_its_position(api: Ap
 
 def test_several_beyond_the_limit_are_refused(api: Api, key: APIKey) -> None:
     shown = api.refused("POST", f"keys/{key.pk}/ips/", [f"203.0.113.{number}" for number in range(26)])
-    assert shown == {"allowed_ips": ["IP addresses: a key may list at most 25; this would make 26."]}
+    assert shown == {"allowed_ips": ["A key can list at most 25 IP addresses. This would make 26."]}
 
 
 def test_put_makes_the_list_exactly_what_is_sent(api: Api, key: APIKey) -> None:
@@ -703,7 +705,7 @@ def test_the_last_entry_of_a_list_that_is_on_is_not_removed(api: Api, key: APIKe
     path = f"keys/{key.pk}/domains/{key.allowed_domains.get().pk}/"
     assert api.refused("DELETE", path) == {
         "allowed_domains": [
-            "Domains: a list that is switched on needs an entry. Add one, or allow all instead."
+            "“Allow only listed domains” needs at least one domain. Add one, or choose “Allow all domains”."
         ]
     }
 
@@ -784,9 +786,9 @@ def test_what_either_list_comes_to_is_told_at_once(api: Api, key: APIKey) -> Non
     emptied = {"domain_mode": "listed", "allowed_domains": [], "ip_mode": "listed", "allowed_ips": many}
     assert api.refused("PATCH", f"keys/{key.pk}/", emptied) == {
         "allowed_domains": [
-            "Domains: a list that is switched on needs an entry. Add one, or allow all instead."
+            "“Allow only listed domains” needs at least one domain. Add one, or choose “Allow all domains”."
         ],
-        "allowed_ips": ["IP addresses: a key may list at most 25; this would make 26."],
+        "allowed_ips": ["A key can list at most 25 IP addresses. This would make 26."],
     }
 
 
@@ -1204,7 +1206,7 @@ def test_a_key_deleted_meanwhile_is_told(
         response = api(method, path, body)
     assert meanwhile.do is None
     assert response.status_code == 400
-    assert response.json() == {"non_field_errors": ["This key has been deleted meanwhile."]}
+    assert response.json() == {"non_field_errors": ["This key was deleted in the meantime."]}
 
 
 def test_a_key_deleted_twice_at_once_is_gone(api: Api, key: APIKey) -> None:
@@ -1220,7 +1222,7 @@ def test_an_entry_deleted_meanwhile_is_told(api: Api, key: APIKey, at: Callable[
     with connection.execute_wrapper(meanwhile):
         response = api("PATCH", path, {"name": "N"})
     assert response.status_code == 400
-    assert response.json() == {"allowed_domains": ["This entry has been removed meanwhile."]}
+    assert response.json() == {"allowed_domains": ["This entry was removed in the meantime."]}
 
 
 def test_model_permissions_are_the_admins_matter(make_user: MakeUser) -> None:

@@ -18,7 +18,8 @@ from django.test import override_settings
 from django.utils import timezone
 
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
-from allowlist.models.keys import WRITTEN_BY
+from allowlist.models.key_lists import KeyLists
+from allowlist.models.keysets import WRITTEN_BY
 from allowlist.policy.tokens import Environment, Kind, Token
 from tests.conftest import MakeUser, User
 from tests.probes import (
@@ -170,16 +171,16 @@ class TestCreate:
 
     @pytest.mark.parametrize("field", ["token", "digest", "revoked_at", "last_used_at", "nmae"])
     def test_what_is_no_field_to_choose_is_a_type_error(self, creator: User, field: str) -> None:
-        with pytest.raises(TypeError, match=f"create_key\\(\\) takes no {field}"):
+        with pytest.raises(TypeError, match=f"create_key\\(\\) doesn't take {field}"):
             make(creator, **{field: None})
 
     def test_one_text_for_a_list_is_a_type_error(self, creator: User) -> None:
-        with pytest.raises(TypeError, match="allowed_domains takes a list of entries, not one text"):
+        with pytest.raises(TypeError, match="allowed_domains takes a list of entries, not one string"):
             make(creator, allowed_domains=SHOP)
         assert not APIKey.objects.exists()
 
     def test_a_creator_who_is_not_saved_is_a_value_error_and_no_key_without_one(self) -> None:
-        with pytest.raises(ValueError, match="a creator who is saved"):
+        with pytest.raises(ValueError, match="a user that is saved"):
             APIKey.objects.create_key(name="Shop", creator=AnonymousUser())  # type: ignore[arg-type]
         assert not APIKey.objects.exists()
 
@@ -200,9 +201,8 @@ class TestCreate:
             lambda: key.save(force_insert=True),
             copy.save,
         ):
-            with refused("by_method") as told:
+            with pytest.raises(TypeError, match=r"create_key\(\)"):
                 attempt()
-            assert "create_key()" in told[0].sentence
         assert APIKey.objects.count() == 1
 
 
@@ -231,7 +231,7 @@ class TestSecretKeys:
         ):
             with refused("secret_key") as told:
                 attempt()
-            assert "List IPs instead" in told[0].sentence
+            assert "List IP addresses instead" in told[0].sentence
         assert (row(key).domain_mode, domains(key)) == ("all", [])
 
     @override_settings(ALLOWLIST={"DOMAIN_MODES": ("listed",), "EMPTY_LIST": "deny"})
@@ -512,22 +512,20 @@ class TestByHand:
             before = APIKey.objects.filter(name="Shop").values()[0]
             instance.name = "Renamed"
             setattr(instance, field, BY_HAND[field])
-            for options in ({}, {"update_fields": ["name", field]}, {"update_fields": ["name"]}):
-                with refused("by_method") as told:
-                    instance.save(**options)
-                assert WRITTEN_BY[field] in told[0].sentence
+            for fields in (None, ["name", field], ["name"]):
+                with pytest.raises(ValueError, match=re.escape(WRITTEN_BY[field])):
+                    instance.save(update_fields=fields)
             assert APIKey.objects.values()[0] == before
 
     @pytest.mark.parametrize("field", [name for name in BY_HAND if name not in MAY_BE_UPDATED])
     def test_a_querysets_update_raises_and_names_the_method(self, creator: User, field: str) -> None:
         key, _ = make(creator, allowed_domains=[SHOP])
         before = APIKey.objects.values()[0]
-        with refused("by_method") as told:
+        with pytest.raises(ValueError, match=re.escape(WRITTEN_BY[field])):
             APIKey.objects.filter(pk=key.pk).update(name="Renamed", **{field: BY_HAND[field]})
-        assert WRITTEN_BY[field] in told[0].sentence
         if field != "id":
             setattr(key, field, BY_HAND[field])
-            with refused("by_method"), transaction.atomic():
+            with pytest.raises(ValueError, match="yourself"), transaction.atomic():
                 APIKey.objects.bulk_update([key], [field])
         assert APIKey.objects.values()[0] == before
 
@@ -599,7 +597,8 @@ class TestSave:
         for instance in (stale, pickle.loads(pickled)):  # noqa: S301
             instance.name = "Renamed"
             instance.save()
-        assert APIKey.objects.values()[0] == before | {"name": "Renamed"}
+        after = APIKey.objects.values()[0]
+        assert after == before | {"name": "Renamed", "revision": after["revision"]}
         assert ask(old) == ask(new) == INVALID
 
     def test_of_a_deferred_instance_carries_nothing_back(self, creator: User) -> None:
@@ -685,19 +684,21 @@ class TestSave:
         assert (row(key).name, row(key).condition) == ("Renamed", "any")
 
     def test_on_a_row_deleted_meanwhile_raises(self, creator: User) -> None:
-        from django.db import DatabaseError
-
         key, _ = make(creator)
         APIKey.objects.all().delete()
         key.name = "Renamed"
-        with pytest.raises(DatabaseError), transaction.atomic():
+        with refused("deleted"):
             key.save()
         assert not APIKey.objects.exists()
 
 
 class TestInTemplates:
-    WRITES = [name for name, member in vars(APIKey).items() if isfunction(member) and name[0] != "_"]
-    """The key's own methods: each of them writes."""
+    WRITES = [
+        name
+        for name, member in {**vars(KeyLists), **vars(APIKey)}.items()
+        if isfunction(member) and name[0] != "_" and name != "check_fields"
+    ]
+    """The key's own methods: each of them writes, but for the one that only checks."""
 
     def test_nothing_that_writes_is_called(self, creator: User) -> None:
         key, _ = make(creator, allowed_domains=[SHOP], allowed_ips=[SERVER])

@@ -419,7 +419,7 @@ class TestTakingOver:
         return outcome
 
 
-BUSY = "Somebody else is changing this at the same moment. Nothing was changed; try again."
+BUSY = "Someone else is editing this key. Nothing was saved. Please try again."
 IMPATIENT = {
     "sqlite": ("PRAGMA busy_timeout = 50", "PRAGMA busy_timeout = 30000"),
     "postgresql": ("SET lock_timeout = 50", "RESET lock_timeout"),

@@ -9,7 +9,6 @@ from django.db import models
 from django.test import override_settings
 
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
-from allowlist.models.edits import DOMAINS
 from tests.conftest import MakeUser, User
 from tests.probes import BLOG, INVALID, NOT_LISTED, SERVED, SERVER, SHOP, ask, refused, statements, used_now
 
@@ -130,7 +129,7 @@ def test_the_same_primary_key_on_two_databases_is_two_keys() -> None:
         plain: models.QuerySet[APIKey] = models.QuerySet(APIKey, using=alias)
         plain.filter(pk=key.pk).update(id=4711, revision=uuid.UUID(int=4711))
         with APIKey.objects.using(alias).get().editing() as edit:
-            edit.restrict(DOMAINS, [page])
+            edit.domains.restrict([page])
         plain.update(revision=uuid.UUID(int=4711))
     for _ in range(2):
         assert (ask(tokens["default"]), ask(tokens["default"], BLOG)) == (SERVED, NOT_LISTED)

@@ -20,8 +20,10 @@ from django.utils.translation import gettext_lazy
 
 from ..conf import settings
 from ..models import APIKey
-from ..models.edits import DOMAINS, IPS, Edit, EntryInput, ListKind, for_each_list
-from ..models.keys import Entry
+from ..models.edits import KeyEdit, Problems
+from ..models.entries import Entry
+from ..models.list_edits import ListEdit
+from ..models.lists import DOMAINS, IPS, EntryInput, ListKind
 from ..policy.decision import Mode
 from ..policy.problems import split_pasted
 from ..policy.tokens import Kind
@@ -241,7 +243,7 @@ class EntryFormSet(InlineFormSet):
         """Name the rows whose entries are gone."""
         for form in self.initial_forms:
             if form.instance.pk is None and not form.cleaned_data.get("DELETE"):
-                kind: ListKind = cast("type[Entry]", self.model).which
+                kind: ListKind = cast("type[Entry]", self.model).kind
                 text = form[kind.column].value() or ""
                 sentence = _("“%(entry)s” was removed after you opened this page. Reload the page.")
                 raise ValidationError(sentence % {"entry": shown(text)}, code="deleted")
@@ -258,28 +260,30 @@ def create(form: APIKeyForm, formsets: list[Any], creator: Any) -> tuple[APIKey,
     return key, token, [text for kind in (DOMAINS, IPS) for text in _repeated(kind, lists[kind.field])]
 
 
-def change(edit: Edit, form: KeyForm, formsets: list[Any]) -> list[str]:
+def change(edit: KeyEdit, form: KeyForm, formsets: list[Any]) -> list[str]:
     """Write what the forms changed; return the entries that were listed already."""
-    for name in set(form.changed_data) & set(CHOSEN):
-        setattr(edit.key, name, form.cleaned_data[name])
-    edit.key.save()
+    edit.write(**{name: form.cleaned_data[name] for name in set(form.changed_data) & set(CHOSEN)})
     duplicates: list[str] = []
-    for_each_list(lambda kind: duplicates.extend(_change_list(edit, kind, form, formsets)))
+    problems = Problems()
+    for entries in edit.lists:
+        with problems.collected():
+            duplicates += _change_list(entries, form, formsets)
+    problems.raise_any()
     return duplicates
 
 
-def _change_list(edit: Edit, kind: ListKind, form: KeyForm, formsets: list[Any]) -> list[str]:
-    mode = form.chosen(kind.mode)
-    edit.set(kind, mode, None)
-    rows = [formset for formset in formsets if formset.model.which is kind]
+def _change_list(entries: ListEdit, form: KeyForm, formsets: list[Any]) -> list[str]:
+    mode = form.chosen(entries.kind.mode)
+    entries.set(mode, None)
+    rows = [formset for formset in formsets if formset.model.kind is entries.kind]
     for formset in rows if mode != Mode.ALL else ():
-        edit.discard(kind, [entry.pk for entry in formset.deleted_objects])
+        entries.discard([entry.pk for entry in formset.deleted_objects])
         changed = [(entry, set(names) & set(entry.changed())) for entry, names in formset.changed_objects]
-        edit.rewrite(kind, changed)
-    new = _typed(kind, form, rows)
+        entries.rewrite(changed)
+    new = _typed(entries.kind, form, rows)
     if not new:
         return []
-    added = edit.add(kind, new)
+    added = entries.add(new)
     for formset in rows:
         formset.new_objects = added.entries  # What the history reports: pasted entries too, no duplicates.
     return added.duplicates
@@ -287,7 +291,7 @@ def _change_list(edit: Edit, kind: ListKind, form: KeyForm, formsets: list[Any])
 
 def _typed(kind: ListKind, form: KeyForm, formsets: list[Any]) -> list[EntryInput]:
     """Return the new entries of a list, from its blank rows and its box."""
-    rows = [formset.new_objects for formset in formsets if formset.model.which is kind]
+    rows = [formset.new_objects for formset in formsets if formset.model.kind is kind]
     return [*((entry.name, entry.text) for new in rows for entry in new), *form.pasted(kind)]
 
 

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from ..conf import settings
 from ..models import AllowedDomain, AllowedIP, APIKey
-from ..models.edits import DOMAINS, IPS, ListKind
-from ..models.keys import Entry
+from ..models.entries import Entry
+from ..models.lists import DOMAINS, IPS, ListKind
 from ..policy.decision import Mode
 from ..policy.tokens import Kind
 from .forms import EntryForm, EntryFormSet
@@ -33,10 +32,9 @@ class EntryInline(OwnerMixin, TabularInline):
     def can_hold(cls, key: APIKey | None) -> bool:
         """Return whether the list may be given entries, or has some to be seen."""
         kind = cls.which
-        if key is not None and key.kind == Kind.SECRET and kind is DOMAINS:
-            return False
-        if Mode.LISTED in getattr(settings(), kind.modes):
-            return True
+        of = Kind.PUBLISHABLE if key is None else key.kind
+        if not kind.takes(of) or Mode.LISTED in kind.modes_for(of):
+            return kind.takes(of)
         return key is not None and (
             getattr(key, kind.mode) == Mode.LISTED or getattr(key, kind.field).exists()
         )
@@ -56,8 +54,7 @@ class EntryInline(OwnerMixin, TabularInline):
 
     def get_max_num(self, request: HttpRequest, obj: APIKey | None = None, **kwargs: Any) -> int | None:
         """Offer no more rows than the settings allow."""
-        limit: int | None = getattr(settings(), self.which.limit)
-        return limit
+        return self.which.limit
 
     def has_add_permission(self, request: HttpRequest, obj: APIKey | None = None) -> bool:
         """Return whether the user may add to the key's list."""

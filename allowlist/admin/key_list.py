@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 
 from ..models import APIKey
-from ..models.edits import writing
+from ..models.locks import writing
 from .forms import CHOSEN, KeyForm
 from .ownership import can_change, is_superuser
 

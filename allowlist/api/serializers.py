@@ -12,8 +12,9 @@ from rest_framework import serializers
 from rest_framework.settings import api_settings
 
 from ..models import AllowedDomain, AllowedIP, APIKey
-from ..models.edits import DOMAINS, IPS, MOST_AT_ONCE, EntryInput, ListKind, for_each_list
-from ..models.keys import Entry
+from ..models.edits import Problems
+from ..models.entries import Entry
+from ..models.lists import DOMAINS, IPS, MOST_AT_ONCE, EntryInput, ListKind
 from ..policy.tokens import Kind
 from ..validators import shown
 
@@ -191,15 +192,13 @@ class APIKeySerializer(Spelt, serializers.ModelSerializer[APIKey]):
     def update(self, instance: APIKey, validated_data: dict[str, Any]) -> APIKey:
         """Change fields, modes and whole lists as one change."""
         with instance.editing() as edit:
-
-            def write(which: ListKind) -> None:
-                mode = validated_data.pop(which.mode, None)
-                edit.set(which, mode, validated_data.pop(which.field, None))
-
-            for_each_list(write)
-            for name, value in validated_data.items():
-                setattr(instance, name, value)
-            instance.save()
+            problems = Problems()
+            for entries in edit.lists:
+                mode = validated_data.pop(entries.kind.mode, None)
+                with problems.collected():
+                    entries.set(mode, validated_data.pop(entries.kind.field, None))
+            problems.raise_any()
+            edit.write(**validated_data)
         return instance
 
 

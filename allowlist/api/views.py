@@ -17,8 +17,8 @@ from rest_framework.serializers import Serializer, ValidationError
 
 from ..authentication import APIKeyAuthentication
 from ..models import APIKey
-from ..models.edits import DOMAINS, IPS, ListKind
-from ..models.keys import Entry
+from ..models.entries import Entry
+from ..models.lists import DOMAINS, IPS, ListKind
 from .serializers import (
     AllowedDomainSerializer,
     AllowedIPSerializer,
@@ -200,7 +200,7 @@ class EntryViewSet(CreatorOnlyViewSet):
         key = self.get_key()
         entries = self._read_list(request.data)
         with self.locked(key), key.editing() as edit:
-            edit.replace(self.which, entries)
+            edit.list(self.which).replace(entries)
         return self.list(request, key_pk)
 
     def retrieve(self, request: Request, key_pk: int, pk: int) -> Response:
@@ -226,7 +226,7 @@ class EntryViewSet(CreatorOnlyViewSet):
     def _add_several(self, key: APIKey, data: Any) -> Response:
         entries = self._read_list(data)
         with self.locked(key), key.editing() as edit:
-            added = edit.add(self.which, entries)
+            added = edit.list(self.which).add(entries)
         shown = self.get_serializer(added.entries, many=True).data
         return Response({"added": shown, "duplicates": added.duplicates}, status=status.HTTP_201_CREATED)
 

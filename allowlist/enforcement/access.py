@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..models import APIKey
-from ..models.keys import REPORT
+from ..models.choices import Enforcement
 from ..policy.decision import REFUSALS, Decision, Reason, Rule, Source, decide
 from ..signals import request_refused
 from .credentials import Credential, KeySource, key_in_path
@@ -54,7 +54,7 @@ class Access:
         self._row = row
         self._reported = False
         by_list = decision.reason is not None and decision.reason.rule in (Rule.DOMAIN, Rule.IP)
-        self.only_reports = by_list and row is not None and row["enforcement"] == REPORT
+        self.only_reports = by_list and row is not None and row["enforcement"] == Enforcement.REPORT
         """Whether the lists refuse the request, and the key only reports that."""
         self.served = decision.allowed or self.only_reports
         """Whether the request reaches the view."""

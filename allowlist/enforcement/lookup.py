@@ -19,7 +19,7 @@ from django.db.models import Value
 
 from ..conf import Settings, settings
 from ..models import APIKey
-from ..models.keys import REPORT
+from ..models.choices import Enforcement
 from ..policy.decision import Condition, Mode, Policy
 from ..policy.entries import DomainList
 from ..policy.networks import IPList
@@ -183,7 +183,7 @@ def _read(name: Name, cached: ActivePolicy | None, accepts: Callable[[Row], bool
 
 def _policy(row: Row, lists: Lists, conf: Settings) -> Policy:
     # A key that only reports records what its empty list would refuse.
-    empty_is_off = conf.EMPTY_LIST == "allow" and row["enforcement"] != REPORT
+    empty_is_off = conf.EMPTY_LIST == "allow" and row["enforcement"] != Enforcement.REPORT
     domains_on = Mode(row["domain_mode"]) is Mode.LISTED
     ips_on = Mode(row["ip_mode"]) is Mode.LISTED
     return Policy(

@@ -1,5 +1,6 @@
-"""Keys and their entries. Nothing else writes them."""
+"""Keys and their entries. Everything that writes them is in this room."""
 
-from .keys import AllowedDomain, AllowedIP, APIKey
+from .entries import AllowedDomain, AllowedIP
+from .keys import APIKey
 
 __all__ = ["APIKey", "AllowedDomain", "AllowedIP"]

@@ -64,12 +64,13 @@ class Announcement:
             )
 
 
-def announce(keys: "QuerySet[Any] | None", alias: str) -> None:
-    """Tell every process that these keys change (all, where None), once the transaction is committed."""
+def announce(keys: "QuerySet[Any]", alias: str) -> None:
+    """Tell every process that these keys change, once the transaction is committed."""
     url = settings().FRESHNESS
     if url is None:
         return
-    names = [EVERYTHING] if keys is None else list(keys.values_list("locator", flat=True))
+    # One more than are named is as good as all of them.
+    names = list(keys.using(alias).values_list("locator", flat=True)[: MAX_NAMES + 1])
     if not names:
         return
     connection = connections[alias]

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission, User
 from django.db import transaction
 
 from allowlist.models import APIKey
-from allowlist.models.keys import ENFORCE
+from allowlist.models.choices import Enforcement
 from allowlist.policy.decision import Condition
 from allowlist.policy.tokens import Kind
 
@@ -110,6 +110,6 @@ def _find_or_make(user: User, name: str, kind: Kind) -> APIKey:
     key = working.first()
     if key is None:
         key, _token = APIKey.objects.create_key(name=name, creator=user, kind=kind)
-    key.condition, key.enforcement = Condition.ALL, ENFORCE
+    key.condition, key.enforcement = Condition.ALL, Enforcement.ENFORCE
     key.save()
     return key

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.contrib.auth.models import User
 
 from allowlist.models import APIKey
-from allowlist.models.keys import ENFORCE
+from allowlist.models.choices import Enforcement
 from allowlist.policy.tokens import Environment
 from example_project.configurator.demo import SITES, Addresses
 from example_project.recipes.base import Embed
@@ -41,7 +41,7 @@ def embed(addresses: Addresses) -> Embed:
 
 def _find_or_make(user: User, name: str, environment: Environment) -> APIKey:
     key = _find(name) or APIKey.objects.create_key(name=name, creator=user, environment=environment)[0]
-    key.enforcement = ENFORCE
+    key.enforcement = Enforcement.ENFORCE
     key.save()
     return key
 

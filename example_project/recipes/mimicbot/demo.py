@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from rest_framework.authtoken.models import Token
 
 from allowlist.models import APIKey
-from allowlist.models.keys import ENFORCE
+from allowlist.models.choices import Enforcement
 from example_project.configurator.demo import SITES, Addresses
 from example_project.recipes.base import Embed
 
@@ -18,7 +18,7 @@ NAME = "Acme Support Bot"
 def set_up(user: User, addresses: Addresses) -> Sequence[tuple[str, str]]:
     """Create the bot if it is missing, and list the listed sites."""
     bot = _find() or _make(user)
-    bot.key.enforcement = ENFORCE
+    bot.key.enforcement = Enforcement.ENFORCE
     bot.key.save()
     bot.key.restrict_domains([addresses.of(site.host) for site in SITES.values() if site.listed])
     token, _created = Token.objects.get_or_create(user=user)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.contrib.auth.models import User
 
 from allowlist.models import APIKey
-from allowlist.models.keys import ENFORCE
+from allowlist.models.choices import Enforcement
 from allowlist.policy.decision import Condition
 from example_project.configurator.demo import SITES, Addresses
 from example_project.recipes.base import Embed
@@ -43,7 +43,7 @@ def _restricted(user: User, name: str, condition: Condition, ip: tuple[str, str]
     key = _find(name) or APIKey.objects.create_key(name=name, creator=user)[0]
     key.restrict_domains([(site.name, site.host) for site in SITES.values() if site.listed])
     key.restrict_ips([ip])
-    key.condition, key.enforcement = condition, ENFORCE
+    key.condition, key.enforcement = condition, Enforcement.ENFORCE
     key.save()
     return key
 

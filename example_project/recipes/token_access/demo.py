@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.contrib.auth.models import User
 
 from allowlist.models import APIKey
-from allowlist.models.keys import ENFORCE
+from allowlist.models.choices import Enforcement
 from allowlist.policy.tokens import Kind
 from example_project.configurator.demo import SITES, Addresses
 from example_project.recipes.base import Embed
@@ -20,7 +20,7 @@ def set_up(user: User, addresses: Addresses) -> Sequence[tuple[str, str]]:
     both = _find(BOTH) or _make(user, BOTH, Kind.PUBLISHABLE)
     server = _find(SERVER) or _make(user, SERVER, Kind.SECRET)
     for key in (both, server):
-        key.enforcement = ENFORCE
+        key.enforcement = Enforcement.ENFORCE
         key.save()
         key.restrict_ips([("Our server", SERVER_ADDRESS)])
     both.restrict_domains([(site.name, site.host) for site in SITES.values() if site.listed])

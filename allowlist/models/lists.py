@@ -1,0 +1,155 @@
+"""A key's two lists: what tells them apart, and what they take."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..conf import settings
+from ..policy.decision import Mode
+from ..policy.entries import parse_domain
+from ..policy.networks import parse_ip
+from ..policy.problems import EntryError
+from ..policy.tokens import Kind
+from ..validators import clean_domain, clean_ip
+
+MOST_AT_ONCE = 10_000
+"""How many entries one write takes, whatever the limits: more would keep the server busy for seconds."""
+
+EntryInput = str | tuple[str | None, str]
+"""An entry as people give it: a string, or a (name, string) pair. A name of None leaves the name as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What ``add_domains`` and ``add_ips`` did."""
+
+    entries: list[Any]
+    """The new rows, of ``AllowedDomain`` or ``AllowedIP``."""
+    duplicates: list[str]
+    """What was listed already or was given twice, as canonical strings."""
+    in_force: bool
+    """Whether the list decides anything: False while its mode is ``all``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ListKind:
+    """One of the two lists a key has."""
+
+    field: str
+    """The related name of the key's entries; errors carry it too."""
+    mode: str
+    """The name of the key's field that says whether the list counts."""
+    column: str
+    """The name of the entry's field with the canonical string."""
+    limit_setting: str
+    modes_setting: str
+    is_for_secret_keys: bool
+    clean: Callable[[str], str]
+    """Returns the canonical string, or raises ValidationError where it may not be saved."""
+    parse: Callable[[str], Any]
+    """Returns the parsed entry, or raises EntryError where it cannot be read."""
+
+    needs_entry: Promise
+    over_limit: Promise
+    all_with_entries: Promise
+    mode_is_fixed: Promise
+    is_unused: Promise
+
+    @property
+    def limit(self) -> int | None:
+        """Return how many entries a key may list; None is no limit."""
+        limit: int | None = getattr(settings(), self.limit_setting)
+        return limit
+
+    def takes(self, kind: str) -> bool:
+        """Return whether keys of this ``kind`` have the list at all: secret keys have no domains."""
+        return self.is_for_secret_keys or kind != Kind.SECRET
+
+    def modes_for(self, kind: str) -> tuple[str, ...]:
+        """Return the modes to choose from for a key of this ``kind``."""
+        if not self.takes(kind):
+            return (Mode.ALL,)
+        modes: tuple[str, ...] = getattr(settings(), self.modes_setting)
+        return modes
+
+    def canonical(self, text: str) -> str | None:
+        """Return the canonical string of an entry, or None where ``text`` is not one."""
+        try:
+            return str(self.parse(text).text)
+        except EntryError:
+            return None
+
+
+DOMAINS = ListKind(
+    field="allowed_domains",
+    mode="domain_mode",
+    column="domain",
+    limit_setting="MAX_DOMAINS",
+    modes_setting="DOMAIN_MODES",
+    is_for_secret_keys=False,
+    clean=clean_domain,
+    parse=parse_domain,
+    needs_entry=gettext_lazy(
+        "“Allow only listed domains” needs at least one domain. Add one, or choose “Allow all domains”."
+    ),
+    over_limit=gettext_lazy("A key can list at most %(limit)s domains. This would make %(count)s."),
+    all_with_entries=gettext_lazy(
+        "“Allow all domains” deletes the listed domains, so no domain can be added with it. Choose “Allow "
+        "only listed domains”, or leave the domains out."
+    ),
+    mode_is_fixed=gettext_lazy("This site doesn't let you choose how domains are checked."),
+    is_unused=gettext_lazy("This site doesn't restrict keys by domain."),
+)
+IPS = ListKind(
+    field="allowed_ips",
+    mode="ip_mode",
+    column="ip",
+    limit_setting="MAX_IPS",
+    modes_setting="IP_MODES",
+    is_for_secret_keys=True,
+    clean=clean_ip,
+    parse=parse_ip,
+    needs_entry=gettext_lazy(
+        "“Allow only listed IPs” needs at least one IP address. Add one, or choose “Allow all IPs”."
+    ),
+    over_limit=gettext_lazy("A key can list at most %(limit)s IP addresses. This would make %(count)s."),
+    all_with_entries=gettext_lazy(
+        "“Allow all IPs” deletes the listed IP addresses, so no IP address can be added with it. Choose "
+        "“Allow only listed IPs”, or leave the IP addresses out."
+    ),
+    mode_is_fixed=gettext_lazy("This site doesn't let you choose how IP addresses are checked."),
+    is_unused=gettext_lazy("This site doesn't restrict keys by IP address."),
+)
+KINDS = (DOMAINS, IPS)
+
+
+def problem(kind: ListKind, sentence: str, code: str | None, index: int | None = None) -> ValidationError:
+    """Return an error that knows its list and, if it is about one of several entries, which one."""
+    params = {"sentence": sentence, "field": kind.field, "index": index}
+    return ValidationError("%(sentence)s", code=code, params=params)
+
+
+def pairs(kind: ListKind, entries: Iterable[EntryInput]) -> list[tuple[str | None, str]]:
+    """Return ``entries`` as (name, string) pairs; the name of a string alone is None.
+
+    Raises TypeError for one string instead of a list, ValidationError for too many entries.
+    """
+    if isinstance(entries, str):
+        raise TypeError(f"{kind.field} takes a list of entries, not one string.")
+    entries = list(entries)
+    if len(entries) > MOST_AT_ONCE:
+        sentence = _("Send at most %(most)s entries at once.") % {"most": MOST_AT_ONCE}
+        raise problem(kind, sentence, "too_many")
+    return [_pair(entry) for entry in entries]
+
+
+def _pair(entry: EntryInput) -> tuple[str | None, str]:
+    if isinstance(entry, (tuple, list)):
+        name, text = entry
+        return name, text
+    return None, entry
