@@ -356,6 +356,7 @@ def test_one_list_may_be_turned_off_while_the_other_is_turned_on(site: Admin, cr
                 "allowed_domains-1-DELETE": "on",
                 "allowed_domains-2-name": "",
                 "allowed_domains-2-domain": "",
+                "enforcement": "enforce",
             },
             "“Allow only listed domains” needs at least one domain. Add one, or choose “Allow all domains”.",
         ),
@@ -1060,7 +1061,7 @@ def test_a_key_deleted_while_the_list_is_saved_is_told(site: Admin, key: APIKey)
     meanwhile = Meanwhile(APIKey.objects.filter(pk=key.pk).delete, "UPDATE", "revision")
     with connection.execute_wrapper(meanwhile):
         site.send("", {**fields, "form-0-name": "Renamed"})
-    assert "This key has been deleted meanwhile." in site.get("").messages
+    assert "This key was deleted in the meantime." in site.get("").messages
 
 
 def test_a_check_names_fields_that_the_list_cannot_edit(monkeypatch: pytest.MonkeyPatch) -> None:
