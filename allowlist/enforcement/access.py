@@ -140,7 +140,9 @@ def _name(reader: KeySource, view: Any) -> Hashable:
 
 def _decide(reader: KeySource, request: HttpRequest, view: Any, given: Any) -> Access:
     source, now = read_source(request), timezone.now()
-    presented = row = None
+    # If it fails, nobody knows what the key would have been read from.
+    presented: Any = Ellipsis
+    row = None
     try:
         presented = reader.get_key(given, view)
         decision, row = _judge(presented, source, now)
