@@ -62,13 +62,14 @@ def use_pymysql() -> None:
     pymysql.version_info = (2, 2, 7, "final", 0)
 
 
-def _test_name(alias: str) -> str:
+def test_name(alias: str) -> str:
+    """Return a name that no other run's database has."""
     return f"test_allowlist_{alias}_{_RUN}"
 
 
 def _sqlite(alias: str) -> Config:
     # Files, as threads with connections of their own must see the same rows.
-    path = Path(tempfile.gettempdir()) / f"{_test_name(alias)}.sqlite3"
+    path = Path(tempfile.gettempdir()) / f"{test_name(alias)}.sqlite3"
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": path,
@@ -78,11 +79,11 @@ def _sqlite(alias: str) -> Config:
 
 
 def _postgres(alias: str) -> Config:
-    return {**postgres(), "TEST": {"NAME": _test_name(alias)}}
+    return {**postgres(), "TEST": {"NAME": test_name(alias)}}
 
 
 def _mariadb(alias: str) -> Config:
-    return {**mariadb(), "TEST": {"NAME": _test_name(alias)}}
+    return {**mariadb(), "TEST": {"NAME": test_name(alias)}}
 
 
 _MAKERS = {"sqlite": _sqlite, "postgres": _postgres, "mariadb": _mariadb}

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.needs("postgres")]
 @pytest.fixture
 def database() -> Iterator[str]:
     """Return the name of an empty database on PostgreSQL."""
-    at, name = databases.postgres(), f"test_allowlist_tenants_{os.getpid()}"
+    at, name = databases.postgres(), databases.test_name("tenants")
     reached = {"host": at["HOST"], "port": at["PORT"], "user": at["USER"], "password": at["PASSWORD"]}
     with closing(psycopg.connect(dbname=at["NAME"], autocommit=True, **reached)) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
