@@ -1,18 +1,18 @@
-"""The app's wiring."""
+"""The app, as Django loads it."""
 
 from django.apps import AppConfig, apps
 from django.utils.translation import gettext_lazy
 
 
 class AllowlistConfig(AppConfig):
-    """Registers the system checks and, where django-cors-headers is installed, its adapter."""
+    """Registers the system checks and, if django-cors-headers is installed, its adapter."""
 
     name = "allowlist"
     verbose_name = gettext_lazy("API key allowlist")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Import what registers itself."""
+        """Import the modules that register themselves."""
         from . import checks  # noqa: F401
 
         if apps.is_installed("corsheaders"):

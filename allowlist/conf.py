@@ -25,7 +25,7 @@ from .policy.networks import IPForm, Network, unmapped_network
 from .policy.tokens import Environment
 
 Check = Callable[[Any], str | None]
-"""Returns what is wrong with a value, as the end of a sentence, or None."""
+"""Returns the end of a sentence that says what is wrong with a value, or None."""
 
 UNIX = "unix"
 _DOTTED_PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")

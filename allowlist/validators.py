@@ -1,4 +1,4 @@
-"""The rules for entries under the settings in force, for forms: each error is a sentence for people."""
+"""The rules for entries under the settings in force. Errors are sentences for people."""
 
 from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
@@ -129,7 +129,7 @@ SENTENCES: dict[Problem, Promise] = {
         "your server's public IP address."
     ),
 }
-# What to do instead, where the settings in force leave out what the sentence above says.
+# These replace a sentence above if the settings in force don't allow what it advises.
 EVERY_SITE_IF_EMPTY = gettext_lazy(
     "“%(entry)s” would match every website. To allow every website, remove all entries from the list."
 )

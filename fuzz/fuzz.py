@@ -1,10 +1,10 @@
-"""Coverage-guided fuzzing of what strangers send and creators type. Not part of the tests.
+"""Coverage-guided fuzzing of what strangers send and creators type. It isn't part of the tests.
 
     python -m fuzz.fuzz headers -max_total_time=180
 
-The targets are the functions with a row in ``SEEDS``; what follows the name goes to libFuzzer. A finding
-is an exception: of ours, or an AssertionError where an independent reading disagrees. CONTRIBUTING.md
-says how to run it.
+Each target is a function with a row in ``SEEDS``. Arguments after its name go to libFuzzer. A finding is
+an exception: an error in our code, or an AssertionError when an independent reading disagrees.
+CONTRIBUTING.md describes how to run it.
 """
 
 import io
@@ -26,7 +26,14 @@ with atheris.instrument_imports(include=["allowlist"]):
     from allowlist.enforcement.client_ip import client_address
     from allowlist.enforcement.credentials import read_credential
     from allowlist.policy.decision import Condition, Policy, Source, decide
-    from allowlist.policy.entries import DomainEntry, DomainForm, DomainList, display, parse_domain
+    from allowlist.policy.entries import (
+        DomainEntry,
+        DomainForm,
+        DomainList,
+        display,
+        parse_domain,
+        read_canonical,
+    )
     from allowlist.policy.guards import read_domain, read_ip
     from allowlist.policy.networks import IPForm, IPList, parse_ip
     from allowlist.policy.origins import Origin, parse_origin, read_page
@@ -39,7 +46,7 @@ TOKEN = "pk_live_" + "3f7c0k2m9q4x" + "Ab1" * 10 + "Zz"
 
 
 def headers(data: bytes) -> None:
-    """An allowed page is, to a browser, at a place that the entry covers; as Origin and as Referer."""
+    """An allowed page is at a place that the entry matches, as a browser reads Origin and Referer."""
     text = data.decode("latin-1")
     for page in (read_page(text, None, None), read_page(None, text, None)):
         decision = decide(POLICY, Source(page, lambda: None))
@@ -51,7 +58,7 @@ def headers(data: bytes) -> None:
 
 
 def entries(data: bytes) -> None:
-    """A text is an entry that a browser spells so and that covers its own pages, or an EntryError."""
+    """A text is an EntryError, or an entry that a browser spells alike and that matches its own pages."""
     text = data.decode("utf-8", "surrogateescape")
     try:
         entry = read_domain(text, list(DomainForm))
@@ -72,6 +79,7 @@ def entries(data: bytes) -> None:
 
 def _check_domain(text: str, entry: DomainEntry) -> None:
     assert parse_domain(entry.text) == entry
+    assert read_canonical(entry.text) in {None, entry}
     assert parse_domain(display(entry.text)) == entry
     typed = text.strip() if entry.scheme else f"https://{text.strip()}"
     assert ada_url.URL(typed.replace("*.", "", 1)).hostname.removesuffix(".") == entry.host
@@ -84,7 +92,7 @@ def _check_domain(text: str, entry: DomainEntry) -> None:
 
 
 def tokens(data: bytes) -> None:
-    """A token is told by its shape alone, wherever it is sent; anything else is none."""
+    """A text is a token if it has the shape of one, wherever it is sent."""
     text = data.decode("latin-1")
     token = Token.parse(text)
     kind, locator, secret = text[:8], text[8:20], text[20:]
@@ -109,7 +117,7 @@ def tokens(data: bytes) -> None:
 
 
 def forwarded(data: bytes) -> None:
-    """An address is of a hop to the right of which all are trusted; ada-url reads that hop alike."""
+    """The address is the first from the right that isn't trusted, as ada-url reads it too."""
     text = data.decode("latin-1")
     assert str(client_address(_request(HTTP_X_FORWARDED_FOR=text, REMOTE_ADDR=STRANGER))) == STRANGER
     address = client_address(_request(HTTP_X_FORWARDED_FOR=text, REMOTE_ADDR=PROXY))
@@ -124,7 +132,7 @@ def forwarded(data: bytes) -> None:
 
 
 def _seen(hop: str) -> str:
-    """Return the host that ada-url sees in a hop; its port is no matter, its brackets neither."""
+    """Return the host that ada-url reads in a hop, without its port and brackets."""
     if hop.count(":") > 1 and not hop.startswith("["):
         hop = f"[{hop}]"
     host, colon, port = hop.rpartition(":")
@@ -139,7 +147,7 @@ def _seen(hop: str) -> str:
 
 
 def _dotted(host: str) -> str:
-    """Return a bracketed IPv4-mapped address in the spelling with dots, any other host as it is."""
+    """Return an IPv4-mapped address in brackets in the spelling with dots, any other host unchanged."""
     if not host.startswith("[::ffff:"):
         return host
     return f"[::ffff:{getattr(ip_address(host[1:-1]), 'ipv4_mapped', None)}]"
@@ -193,7 +201,7 @@ WORDS = [
 
 
 def main() -> None:
-    """Fuzz the target named first on the command line; what is learnt stays in ``fuzz/corpus``."""
+    """Fuzz the target that the first argument names. ``fuzz/corpus`` keeps what was learned."""
     targets = {target.__name__: target for target in SEEDS}
     target = targets[sys.argv[1]]
     folder = Path(__file__).parent / "corpus" / target.__name__

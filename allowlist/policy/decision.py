@@ -1,6 +1,6 @@
-"""The decision: a key's policy and a request's source give allowed, reason and matched entry.
+"""The decision: from a key's policy and a request's source to allowed, reason and matched entry.
 
-Pure: no Django, no clock, no database. What the products built on this vary is a field of Policy.
+Pure: no Django, no clock, no database. What products vary is a field of Policy.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ class Condition(StrEnum):
 
 
 class Rule(StrEnum):
-    """Which part of a key refused."""
+    """Which rule refused a request."""
 
     DOMAIN = "domain"
     IP = "ip"
@@ -41,7 +41,7 @@ class Rule(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a request is refused. Stable: part of the public API, never translated."""
+    """Why a request is refused. Part of the public API: stable and never translated."""
 
     ORIGIN_NOT_LISTED = "origin_not_listed"
     ORIGIN_OPAQUE = "origin_opaque"
@@ -60,7 +60,7 @@ class Reason(StrEnum):
 
     @property
     def rule(self) -> Rule:
-        """Return the rule that was on and refused."""
+        """Return the rule that refused."""
         return _RULES[self]
 
 
@@ -87,20 +87,20 @@ _REASON_WITHOUT_ORIGIN = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a request comes from: its page, and a way to its address, asked only when a rule asks."""
+    """Where a request comes from: its page, and a function that returns its address if a rule needs it."""
 
     page: Origin | NoOrigin
     read_address: Callable[[], Address | None]
 
     @property
     def is_browser(self) -> bool:
-        """Return whether any header shows a browser; a server sends none of them."""
+        """Return whether the request has a header that only browsers send."""
         return self.page is not NoOrigin.ABSENT
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer: ``reason`` is None when allowed; ``entry`` is the text that matched, if one did."""
+    """The result: ``reason`` is None if allowed; ``entry`` is the text of the entry that matched, if any."""
 
     allowed: bool
     reason: Reason | None = None
@@ -113,7 +113,7 @@ REFUSALS = {reason: Decision(False, reason) for reason in Reason}
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a key allows. A list is None where it is off."""
+    """What a key allows. A list is None if it is disabled."""
 
     domains: DomainList | None
     ips: IPList | None
@@ -122,7 +122,7 @@ class Policy:
 
 
 def decide(policy: Policy, source: Source) -> Decision:
-    """Return whether ``policy`` lets ``source`` in, with the reason or the matched entry."""
+    """Return whether ``policy`` allows ``source``, with the reason or the matched entry."""
     return _JUDGES[policy.condition](policy, source)
 
 
@@ -162,7 +162,7 @@ _JUDGES = {
 
 
 def _domain_rule(policy: Policy, source: Source) -> Decision | None:
-    """Return the domain rule's decision, None where it does not apply."""
+    """Return the domain rule's decision, or None if the rule doesn't apply."""
     if policy.domains is None:
         return None
     page = source.page
@@ -175,7 +175,7 @@ def _domain_rule(policy: Policy, source: Source) -> Decision | None:
 
 
 def _ip_rule(policy: Policy, source: Source) -> Decision | None:
-    """Return the IP rule's decision, None where it does not apply."""
+    """Return the IP rule's decision, or None if the rule doesn't apply."""
     if policy.ips is None:
         return None
     address = source.read_address()

@@ -9,9 +9,9 @@
     *.example.com                 any subdomain at any depth, http or https,   ``wildcard``
                                   any port, not example.com itself
 
-The canonical text is lower case, Unicode as punycode (UTS46 non-transitional, as browsers do it),
-without default port, trailing slash and trailing dot. It parses to itself. One parser serves saving
-and matching; what only saving refuses is in ``guards``.
+The canonical text is in lower case, with Unicode as punycode (UTS46 non-transitional, as in browsers),
+without a default port, a trailing slash or a trailing dot. It parses to itself. One parser serves saving
+and matching; ``guards`` has what only saving refuses.
 """
 
 import re
@@ -40,14 +40,14 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(.*)", re.ASCII | re.IGNORECASE)
 _WILDCARD = "*."
 _PUNYCODE = "xn--"
 _NETWORKS = {Problem.HOST_BITS, Problem.TOO_WIDE, Problem.EVERY_ADDRESS, Problem.MULTICAST}
-"""What can be wrong with a text that is a network all the same."""
+"""What can be wrong with a text that is still a network."""
 
-# What `read_canonical` reads by itself. `(?(1)…)`: a port follows a scheme alone.
+# What `read_canonical` reads. `(?(1)…)`: there is a port only if there is a scheme.
 _CANONICAL = re.compile(rf"(?:(https?)://)?(\*\.)?({NAME})(?(1)(?::([0-9]{{1,5}}))?)", re.ASCII)
 
 
 class DomainForm(StrEnum):
-    """The forms of a domain entry; ``https://*.example.com`` is of the first and the last."""
+    """The forms of a domain entry; ``https://*.example.com`` has the first and the last."""
 
     ORIGIN = "origin"
     HOST = "host"
@@ -56,7 +56,7 @@ class DomainForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DomainEntry:
-    """One site or pattern of sites: ``scheme`` and ``port`` are None where any will do."""
+    """One site or pattern of sites; ``scheme`` and ``port`` are None if the entry matches any."""
 
     scheme: str | None
     host: str
@@ -65,7 +65,7 @@ class DomainEntry:
 
     @property
     def forms(self) -> frozenset[DomainForm]:
-        """Return the forms a recipe must allow for this entry to be saved."""
+        """Return the forms that a recipe must allow for this entry to be saved."""
         if self.scheme is None:
             return frozenset({DomainForm.WILDCARD if self.wildcard else DomainForm.HOST})
         return frozenset({DomainForm.ORIGIN} | ({DomainForm.WILDCARD} if self.wildcard else set()))
@@ -80,12 +80,12 @@ class DomainEntry:
 
 
 class DomainList:
-    """The domain entries of one key, compiled: a look-up costs the same at 25 and at 2,500 entries."""
+    """The domain entries of one key, compiled: a look-up takes as long among 2,500 entries as among 25."""
 
     __slots__ = ("_hosts", "_origins", "_wildcards", "unreadable")
 
     def __init__(self, texts: Iterable[str]) -> None:
-        """Compile stored ``texts``; those that cannot be read match nothing, see ``unreadable``."""
+        """Compile stored ``texts``; a text that can't be read matches nothing and is in ``unreadable``."""
         unreadable = []
         self._origins: dict[Origin, str] = {}
         self._hosts: dict[str, str] = {}
@@ -106,7 +106,7 @@ class DomainList:
             self._origins[Origin(entry.scheme, entry.host, entry.port)] = text
 
     def match(self, origin: Origin) -> str | None:
-        """Return the text of an entry that covers ``origin``, or None."""
+        """Return the text of an entry that matches ``origin``, or None."""
         text = self._origins.get(origin) or self._hosts.get(origin.host)
         if text is None and self._wildcards:
             return self._match_wildcard(origin)
@@ -153,7 +153,7 @@ def read_canonical(text: str) -> DomainEntry | None:
 
 
 def parse_domain(text: str) -> DomainEntry:
-    """Return the entry that ``text`` spells; raise EntryError with what was probably meant."""
+    """Return the entry that ``text`` spells, or raise EntryError with guesses at what was meant."""
     text = check_text(text)
     _check_whole(text)
     scheme, rest = _split_scheme(text)
@@ -168,7 +168,7 @@ def parse_domain(text: str) -> DomainEntry:
 
 
 def _check_whole(text: str) -> None:
-    """Refuse texts that are no attempt at a site's name."""
+    """Refuse a text that isn't meant as a site's name."""
     if text.lower() == "null":
         raise EntryError(Problem.NULL, text)
     if _is_ipv6(text):
@@ -198,7 +198,7 @@ def _split_scheme(text: str) -> tuple[str | None, str]:
 
 
 def _check_authority(text: str, scheme: str | None, rest: str) -> None:
-    """Refuse everything that may not stand in ``host[:port]``."""
+    """Refuse everything that can't be in ``host[:port]``."""
     prefix = "" if scheme is None else f"{scheme}://"
     if "\\" in rest:
         raise EntryError(Problem.BACKSLASH, text)
@@ -214,7 +214,7 @@ def _check_authority(text: str, scheme: str | None, rest: str) -> None:
 
 
 def _split_port(text: str, scheme: str | None, rest: str) -> tuple[str, str | None]:
-    """Return the host and the port's text (None without one)."""
+    """Return the host, and the text of the port or None."""
     if rest.removeprefix(_WILDCARD).startswith("["):
         host, bracket, tail = rest.partition("]")
         if not bracket or (tail and not tail.startswith(":")):
@@ -233,7 +233,7 @@ def _split_port(text: str, scheme: str | None, rest: str) -> tuple[str, str | No
 
 
 def _bracketed(rest: str) -> list[str]:
-    """Return the ways to read ``rest`` as an IPv6 address that lacks its brackets, with a port or without."""
+    """Return the ways to read ``rest`` as an IPv6 address without brackets, with or without a port."""
     head, _, tail = rest.rpartition(":")
     with_port = [f"[{head}]:{tail}"] if _is_ipv6(head) and parse_port(tail) else []
     return with_port + ([f"[{rest}]"] if _is_ipv6(rest) else [])
@@ -251,7 +251,7 @@ def _port(text: str, scheme: str, host: str, port: str | None) -> int:
 
 
 def _host(text: str, scheme: str | None, host: str, wildcard: bool) -> str:
-    """Return the canonical host, or raise EntryError that names what is wrong with it."""
+    """Return the canonical host, or raise EntryError."""
     spelt = _as_browsers_spell(text, host)
     canonical = parse_host(spelt)
     if canonical is None:
@@ -269,7 +269,7 @@ def _host(text: str, scheme: str | None, host: str, wildcard: bool) -> str:
 
 
 def _check_shape(text: str, scheme: str | None, host: str) -> None:
-    """Refuse stars and dots in the wrong places, with the pattern that was meant."""
+    """Refuse stars and dots in the wrong places, with a guess at the pattern that was meant."""
     prefix = "" if scheme is None else f"{scheme}://"
     host = host.removeprefix(_WILDCARD)
     if "*" in host:
@@ -285,7 +285,7 @@ def _check_shape(text: str, scheme: str | None, host: str) -> None:
 
 
 def _as_browsers_spell(text: str, host: str) -> str:
-    """Return ``host`` as the URL standard's host parser spells it; raise where it finds none."""
+    """Return ``host`` as the URL standard's host parser spells it, or raise EntryError."""
     if ".." in host:
         raise EntryError(Problem.EMPTY_LABEL, text, re.sub(r"\.{2,}", ".", text))
     try:
@@ -303,7 +303,7 @@ def _unspellable(host: str) -> Problem:
 
 
 def _decodes(label: str) -> bool:
-    """Return whether a punycode label stands for a Unicode one and browsers spell that one so."""
+    """Return whether a punycode label decodes to a name that browsers encode to the same label."""
     try:
         decoded = label.removeprefix(_PUNYCODE).encode("ascii").decode("punycode")
         spelt = str(ada_url.URL(f"https://{decoded}").hostname)

@@ -1,4 +1,4 @@
-"""What saving refuses though it could be matched: stored entries outlive stricter guards."""
+"""What saving refuses although it could be matched. Entries that are stored already keep matching."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
@@ -15,13 +15,13 @@ from .problems import EntryError, Problem
 
 Entry = TypeVar("Entry")
 _NEARLY = {Problem.DOMAIN_FORM, Problem.HOST_PORT, Problem.HOST_BITS}
-"""What may be wrong with a guess whose own guesses are as good."""
+"""If a guess has one of these problems, its own guesses are good ones."""
 
 
 def read_domain(text: str, forms: Collection[str]) -> DomainEntry:
-    """Return the entry that ``text`` spells if it may be saved where ``forms`` are allowed.
+    """Return the entry that ``text`` spells, if it may be saved when ``forms`` are allowed.
 
-    Raises EntryError, whose guesses could all be saved there.
+    Raises EntryError, whose guesses may all be saved.
     """
 
     def read(candidate: str) -> DomainEntry:
@@ -36,10 +36,10 @@ def read_domain(text: str, forms: Collection[str]) -> DomainEntry:
 
 
 def read_ip(text: str, forms: Collection[str], public_only: bool) -> IPEntry:
-    """Return the entry that ``text`` spells if it may be saved where ``forms`` are allowed.
+    """Return the entry that ``text`` spells, if it may be saved when ``forms`` are allowed.
 
-    With ``public_only`` every address of it must be globally routable. Raises EntryError, whose
-    guesses could all be saved there.
+    With ``public_only``, each of its addresses must be globally routable. Raises EntryError, whose
+    guesses may all be saved.
     """
 
     def read(candidate: str) -> IPEntry:
@@ -56,15 +56,15 @@ def read_ip(text: str, forms: Collection[str], public_only: bool) -> IPEntry:
 def covers_strangers(host: str) -> bool:
     """Return whether different people own the names directly below ``host``.
 
-    So it is with public suffixes (``com``, ``co.uk``), shared platforms (``github.io``) and names
-    with suffixes beneath them (``amazonaws.com``), but not with names the list does not know.
+    They do below public suffixes (``com``, ``co.uk``), shared platforms (``github.io``) and names with
+    suffixes beneath them (``amazonaws.com``). A name that isn't in the list counts as one owner's.
     """
     suffixes, parents = _suffixes()
     return host in parents or suffixes.is_public(host)
 
 
 def _read(read: Callable[[str], Entry], text: str) -> Entry:
-    """Return ``read(text)``; on an error keep of its guesses those that ``read`` accepts."""
+    """Return ``read(text)``; drop the guesses of its error that ``read`` refuses."""
     try:
         return read(text)
     except EntryError as error:
@@ -73,7 +73,7 @@ def _read(read: Callable[[str], Entry], text: str) -> Entry:
 
 
 def _accepted(read: Callable[[str], Entry], guesses: Iterable[str], deeper: bool = True) -> Iterator[str]:
-    """Yield the guesses that may be saved; for those that nearly may, one step deeper, theirs."""
+    """Yield the guesses that may be saved. For a guess that nearly may, yield its own guesses."""
     for guess in guesses:
         try:
             read(guess)
@@ -91,7 +91,7 @@ def _own_sites(entry: DomainEntry) -> tuple[str, str]:
 
 
 def _other_spellings(entry: DomainEntry) -> tuple[str, ...]:
-    """Return how else the site could be listed; each is the person's to choose, none is silent."""
+    """Return the other forms in which the site could be listed."""
     if entry.scheme is not None:
         return (f"*.{entry.host}", entry.host) if entry.wildcard else (entry.host,)
     origins = (f"https://{entry.host}", f"http://{entry.host}")
@@ -102,7 +102,7 @@ def _other_spellings(entry: DomainEntry) -> tuple[str, ...]:
 
 @cache
 def _suffixes() -> tuple[PublicSuffixList, frozenset[str]]:
-    """Load the public-suffix list at the first use (it takes tens of ms), with its rules' parents."""
+    """Return the public-suffix list and its rules' parents. The first call takes tens of milliseconds."""
     parents: set[str] = set()
     with Path(PSLFILE).open(encoding="utf-8") as lines:
         for line in lines:
@@ -114,5 +114,5 @@ def _suffixes() -> tuple[PublicSuffixList, frozenset[str]]:
 
 
 def _as_listed(host: str) -> str:
-    """Return a host of the public-suffix list, which is in Unicode, as entries spell it."""
+    """Return a host of the public-suffix list, which is in Unicode, as an entry spells it."""
     return host if host.isascii() else str(ada_url.URL(f"https://{host}").hostname)

@@ -5,7 +5,7 @@
     203.0.113.0/24      every address of that network       form ``network``
     2001:db8::/32       every address of that network       form ``network``
 
-An IPv4-mapped IPv6 address or network is its IPv4 one. One parser serves saving and matching.
+An IPv4-mapped IPv6 address or network counts as IPv4. One parser serves saving and matching.
 """
 
 import re
@@ -51,10 +51,10 @@ _NOT_PUBLIC = tuple(
         *("2002::/16", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/9", "ff00::/8"),
     )
 )
-"""What IANA's special-purpose registries and the multicast ones keep from the public internet.
+"""The networks that IANA's special-purpose and multicast registries keep off the public internet.
 
-Not ``is_global``: Python's versions disagree on it, and it calls a network global that holds a
-private one. The few anycast services inside these blocks are left out, since nobody calls from them.
+We don't use ``is_global``: Python versions disagree on it, and it calls a network global that contains
+a private one. The few anycast services inside these networks don't matter, since they send no requests.
 """
 
 
@@ -67,25 +67,25 @@ class IPForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IPEntry:
-    """One address or network: its canonical text and what it covers."""
+    """One address or network: its canonical text and what it matches."""
 
     text: str
     network: Network
 
     @property
     def form(self) -> IPForm:
-        """Return whether one address or a network is meant."""
+        """Return the form that a recipe must allow for this entry to be saved."""
         single = self.network.prefixlen == self.network.max_prefixlen
         return IPForm.ADDRESS if single else IPForm.NETWORK
 
 
 class IPList:
-    """The IP entries of one key, compiled: a look-up costs the same at 25 and at 2,500 entries."""
+    """The IP entries of one key, compiled: a look-up takes as long among 2,500 entries as among 25."""
 
     __slots__ = ("_networks", "unreadable")
 
     def __init__(self, texts: Iterable[str]) -> None:
-        """Compile stored ``texts``; those that cannot be read match nothing, see ``unreadable``."""
+        """Compile stored ``texts``; a text that can't be read matches nothing and is in ``unreadable``."""
         unreadable = []
         networks: dict[tuple[int, int], dict[int, str]] = {}
         for text in texts:
@@ -99,7 +99,7 @@ class IPList:
         self.unreadable = tuple(unreadable)
 
     def match(self, address: Address) -> str | None:
-        """Return the text of an entry that covers ``address``, or None."""
+        """Return the text of an entry that matches ``address``, or None."""
         version, number = address.version, int(address)
         for of_version, shift, networks in self._networks:
             if of_version == version and (text := networks.get(number >> shift)) is not None:
@@ -108,7 +108,7 @@ class IPList:
 
 
 class Block(NamedTuple):
-    """A network as numbers: the bits of its addresses that vary, and the number that the rest makes."""
+    """A network in numbers: how many bits of its addresses vary, and the number in front of these bits."""
 
     version: int
     shift: int
@@ -165,7 +165,7 @@ def unmapped(address: Address) -> Address:
 
 
 def parse_ip(text: str) -> IPEntry:
-    """Return the IP entry that ``text`` spells; raise EntryError with what was probably meant."""
+    """Return the IP entry that ``text`` spells, or raise EntryError with guesses at what was meant."""
     text = check_text(text)
     address, slash, prefix = text.partition("/")
     if "%" in text:
@@ -215,7 +215,7 @@ def _entry(text: str, network: Network) -> IPEntry:
 
 
 def _masks(text: str) -> tuple[str, ...]:
-    """Return the network meant by a net or host mask or by a padded prefix (``/08``)."""
+    """Return the network that a net mask, a host mask or a padded prefix (``/08``) means."""
     address, _, mask = text.partition("/")
     if mask.isascii() and mask.isdigit():
         return (f"{address}/{mask.lstrip('0')}",)
@@ -225,7 +225,7 @@ def _masks(text: str) -> tuple[str, ...]:
 
 
 def _not_an_address(text: str) -> EntryError:
-    """Name what ``text`` is instead of an address, with the address or network meant."""
+    """Return what ``text`` is instead of an address, with the address or network that was meant."""
     if not text.strip("*."):
         return EntryError(Problem.EVERY_ADDRESS, text)
     if match := _WITH_PORT.fullmatch(text):

@@ -1,8 +1,8 @@
 """Origins: which page a browser says is calling.
 
-A *host* is a DNS name, a plain IPv4 address or a bracketed IPv6 address. Everything here reads one
-spelling, the one browsers send, and takes anything else for malformed: `urllib.parse` must not
-decide, because it and browsers disagree on ``https://evil.com\\@allowed.com`` and its kin.
+A *host* is a DNS name, a plain IPv4 address or a bracketed IPv6 address. Everything here reads the one
+spelling that browsers send; any other is malformed. `urllib.parse` must not decide, because it and
+browsers disagree on URLs such as ``https://evil.com\\@allowed.com``.
 
 Sources: RFC 6454 section 6.2 and the Fetch standard for ``Origin``, RFC 9110 section 10.1.3 for
 ``Referer``, the URL standard for hosts.
@@ -25,7 +25,7 @@ NAME = rf"{_LABEL}(?:\.{_LABEL})*"
 _NAME = re.compile(NAME)
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
-# Bounded, so that a huge header is refused without trying every way to read it.
+# Bounded, so that a huge header is refused without trying many ways to read it.
 _AUTHORITY = (
     r"(?P<scheme>https?)://"
     rf"(?P<host>\[[0-9a-f:.]{{2,45}}\]|[a-z0-9._-]{{1,{MAX_HOST + 1}}})(?::(?P<port>[0-9]{{1,5}}))?"
@@ -35,7 +35,7 @@ _REFERER = re.compile(rf"{_AUTHORITY}(?:[/?#].*)?", re.ASCII | re.IGNORECASE)
 
 
 class Origin(NamedTuple):
-    """A page's scheme, host and port: lower case, no trailing dot, the port always there."""
+    """A page's scheme, host and port, in lower case, without a trailing dot, and always with a port."""
 
     scheme: str
     host: str
@@ -53,19 +53,19 @@ class NoOrigin(StrEnum):
     OPAQUE = "opaque"
     """``Origin: null``: a sandboxed frame, a ``data:`` or ``file:`` page, a cross-site redirect."""
     MALFORMED = "malformed"
-    """A header no browser sends."""
+    """A header that no browser sends."""
     HIDDEN = "hidden"
-    """A browser (it sent ``Sec-Fetch-Site``) that tells nothing of its page."""
+    """A browser that hides its page: it sent ``Sec-Fetch-Site`` and neither of the other headers."""
     ABSENT = "absent"
-    """No header that a browser would send: taken for a server."""
+    """No header that a browser would send. The caller counts as a server."""
 
 
 def read_page(origin: str | None, referer: str | None, sec_fetch_site: str | None) -> Origin | NoOrigin:
     """Return the origin of the page that called, or why there is none.
 
-    Each argument is a header's text, None where the request has no such header. ``Origin`` alone
-    decides where it is present; ``Referer`` counts only in its absence; ``Sec-Fetch-Site`` tells a
-    browser from a server and never helps a request in. Never raises.
+    Each argument is a header's value, or None if the request doesn't have the header. If ``Origin`` is
+    present, it decides alone; ``Referer`` counts only in its absence. ``Sec-Fetch-Site`` distinguishes a
+    browser from a server and never lets a request in. Never raises.
     """
     if origin is not None:
         text = origin.strip(" \t")
@@ -78,13 +78,13 @@ def read_page(origin: str | None, referer: str | None, sec_fetch_site: str | Non
 
 
 def parse_origin(text: str) -> Origin | None:
-    """Return the origin that ``text`` spells, or None unless it is ``http(s)://host[:port]``."""
+    """Return the origin that ``text`` spells, or None if it isn't ``http(s)://host[:port]``."""
     return _parse_origin(text) if len(text) <= MAX_ORIGIN else None
 
 
 @lru_cache(maxsize=4096)
 def _parse_origin(text: str) -> Origin | None:
-    """Read what a few pages send all day, and nothing long enough to fill the memory."""
+    """Read a header once: a few pages send most requests. Long texts aren't cached, to save memory."""
     return _from_match(_ORIGIN.fullmatch(text))
 
 
@@ -116,9 +116,9 @@ def parse_port(text: str) -> int | None:
 def parse_host(text: str) -> str | None:
     """Return the host that the lower-case ASCII ``text`` spells, canonical, or None.
 
-    One trailing dot is dropped, IPv6 is compressed, and a name whose last label is a number must be
-    a plain IPv4 address (the URL standard's "ends in a number"; anything else there is somebody's
-    trick). Punycode is compared as it is: what it decodes to is judged where entries are read.
+    One trailing dot is dropped and IPv6 is compressed. A name whose last label is a number must be a
+    plain IPv4 address (the URL standard's "ends in a number"). Punycode is compared as it is; what it
+    decodes to is judged when an entry is read.
     """
     if text.startswith("["):
         return _parse_ipv6_host(text)
@@ -151,7 +151,8 @@ def _parse_ipv6_host(text: str) -> str | None:
 def ipv6_text(address: IPv6Address) -> str:
     """Return the compressed text of an address, as browsers write it.
 
-    The standard library writes mapped addresses in two ways, by its version; browsers and we in one.
+    How the standard library writes mapped addresses depends on its version; browsers always write them
+    like this.
     """
     if address.ipv4_mapped is None:
         return str(address)

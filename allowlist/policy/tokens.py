@@ -1,9 +1,10 @@
-"""Tokens: their shape, how they are made, and the digest that is stored.
+"""Tokens: their shape, how they are created, and the digest that is stored.
 
     pk_live_ 3f7c0k2m9q4x HdZ0…32 letters and digits
     kind and environment, locator (finds the row, not secret), secret (190 random bits)
 
-The locator lets one indexed look-up find the key while it rotates; the secret is compared by digest.
+One indexed look-up finds the key by the locator, which a rotation keeps. The secret is compared by its
+digest.
 """
 
 import hashlib
@@ -25,14 +26,14 @@ _SECRET_PREFIXES = ("sk_live_", "sk_test_")
 
 
 class Kind(StrEnum):
-    """Who may hold a key: a page's source (publishable) or a server alone (secret)."""
+    """Who may hold a key: publishable keys are in a page's source, secret keys only on a server."""
 
     PUBLISHABLE = "publishable"
     SECRET = "secret"
 
 
 class Environment(StrEnum):
-    """What a key is for; it is part of the token so that people can tell keys apart."""
+    """What a key is for. The token contains it, so that people can distinguish their keys."""
 
     LIVE = "live"
     TEST = "test"
@@ -40,36 +41,36 @@ class Environment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token of the right shape. ``text`` is the secret: it stays out of ``repr`` and of logs."""
+    """A token of the right shape. ``text`` contains the secret and must not get into a log."""
 
     locator: str
     text: str
 
     def __repr__(self) -> str:
-        """Return the locator alone."""
+        """Return a text without the secret."""
         return f"<Token {self.locator}>"
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 of the text in hexadecimal: the secret has 190 random bits, no salt."""
+        """Return the SHA-256 of the text in hexadecimal. With 190 random bits it needs no salt."""
         return hashlib.sha256(self.text.encode("ascii")).hexdigest()
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Return the token that ``text`` spells, or None; any str will do, of any length."""
+        """Return the token that ``text`` spells, or None. The text may be of any length."""
         match = _SHAPE.fullmatch(text)
         return None if match is None else cls(match[3], text)
 
     @classmethod
     def make(cls, kind: Kind, environment: Environment, locator: str | None = None) -> Self:
-        """Return a new random token, of the key that ``locator`` finds or of a new one."""
+        """Return a new random token: for the key with this locator, or for a new key."""
         locator = locator or _random(_LOCATOR_ALPHABET, LOCATOR_LENGTH)
         prefix = f"{'sk' if kind == Kind.SECRET else 'pk'}_{environment}_"
         return cls(locator, prefix + locator + _random(_SECRET_ALPHABET, SECRET_LENGTH))
 
 
 def looks_secret(text: str) -> bool:
-    """Return whether ``text`` starts as secret tokens do, whatever follows."""
+    """Return whether ``text`` starts like a secret token, whatever follows."""
     return text.startswith(_SECRET_PREFIXES)
 
 

@@ -185,7 +185,7 @@ def test_what_is_not_wholly_public_is_refused_where_asked_for(text: str) -> None
 
 
 @pytest.mark.parametrize("text", NOT_PUBLIC)
-def test_what_is_not_public_is_accepted_where_not_asked_for_and_keeps_matching(text: str) -> None:
+def test_what_is_not_public_is_accepted_by_default_and_keeps_matching(text: str) -> None:
     assert IPList([read_ip(text, IP_FORMS, False).text]).unreadable == ()
 
 
