@@ -20,25 +20,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import AddressValueError, IPv6Address
 
-import ada_url
-
+from .hosts import PUNYCODE, in_unicode, read_host
 from .networks import parse_ip
 from .origins import (
     DEFAULT_PORTS,
     MAX_HOST,
-    MAX_LABEL,
     NAME,
     Origin,
     ends_in_number,
     ipv6_text,
-    parse_host,
     parse_port,
 )
 from .problems import EntryError, Problem, check_text
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(.*)", re.ASCII | re.IGNORECASE)
 _WILDCARD = "*."
-_PUNYCODE = "xn--"
 _NETWORKS = {Problem.HOST_BITS, Problem.TOO_WIDE, Problem.EVERY_ADDRESS, Problem.MULTICAST}
 """What can be wrong with a text that is still a network."""
 
@@ -125,11 +121,11 @@ class DomainList:
 
 def display(text: str) -> str:
     """Return an entry's canonical text as people write it: punycode as Unicode."""
-    if _PUNYCODE not in text:
+    if PUNYCODE not in text:
         return text
     head, separator, rest = text.rpartition("://")
     host, colon, port = rest.partition(":")
-    shown = ada_url.idna_to_unicode(host.removeprefix(_WILDCARD))
+    shown = in_unicode(host.removeprefix(_WILDCARD))
     star = _WILDCARD if host.startswith(_WILDCARD) else ""
     return f"{head}{separator}{star}{shown}{colon}{port}"
 
@@ -140,7 +136,7 @@ def read_canonical(text: str) -> DomainEntry | None:
     Left to the parser: punycode, IP addresses and bare names, which take more than a pattern to judge.
     """
     match = _CANONICAL.fullmatch(text)
-    if match is None or _PUNYCODE in text:
+    if match is None or PUNYCODE in text:
         return None
     scheme, star, host, port = match.groups()
     if len(host) > MAX_HOST or ends_in_number(host):
@@ -252,12 +248,9 @@ def _port(text: str, scheme: str, host: str, port: str | None) -> int:
 
 def _host(text: str, scheme: str | None, host: str, wildcard: bool) -> str:
     """Return the canonical host, or raise EntryError."""
-    spelt = _as_browsers_spell(text, host)
-    canonical = parse_host(spelt)
-    if canonical is None:
-        raise _label_error(text, spelt)
-    if not all(_decodes(label) for label in canonical.split(".") if label.startswith(_PUNYCODE)):
-        raise EntryError(Problem.PUNYCODE, text)
+    if ".." in host:
+        raise EntryError(Problem.EMPTY_LABEL, text, re.sub(r"\.{2,}", ".", text))
+    canonical = read_host(host, text)
     is_address = canonical.startswith("[") or ends_in_number(canonical)
     if ends_in_number(canonical) and host.removesuffix(".") != canonical:
         raise EntryError(Problem.ODD_IPV4, text, f"{scheme}://{canonical}" if scheme else canonical)
@@ -282,46 +275,6 @@ def _check_shape(text: str, scheme: str | None, host: str) -> None:
         raise EntryError(Problem.LEADING_DOT, text, f"{prefix}*.{bare}", f"{prefix}{bare}")
     if host.startswith("-") or host.endswith("-") or "-." in host or ".-" in host:
         raise EntryError(Problem.HYPHEN, text)
-
-
-def _as_browsers_spell(text: str, host: str) -> str:
-    """Return ``host`` as the URL standard's host parser spells it, or raise EntryError."""
-    if ".." in host:
-        raise EntryError(Problem.EMPTY_LABEL, text, re.sub(r"\.{2,}", ".", text))
-    try:
-        return str(ada_url.URL(f"https://{host}").hostname)
-    except ValueError:
-        raise EntryError(_unspellable(host.lower()), text) from None
-
-
-def _unspellable(host: str) -> Problem:
-    if host.startswith("["):
-        return Problem.BRACKETS
-    if ends_in_number(host.removesuffix(".")):
-        return Problem.ODD_IPV4
-    return Problem.PUNYCODE if _PUNYCODE in host else Problem.HOST
-
-
-def _decodes(label: str) -> bool:
-    """Return whether a punycode label decodes to a name that browsers encode to the same label."""
-    try:
-        decoded = label.removeprefix(_PUNYCODE).encode("ascii").decode("punycode")
-        spelt = str(ada_url.URL(f"https://{decoded}").hostname)
-    except ValueError:
-        return False
-    return spelt == label and decoded == decoded.strip("-")
-
-
-def _label_error(text: str, host: str) -> EntryError:
-    name = host.removesuffix(".")
-    if len(name) > MAX_HOST:
-        return EntryError(Problem.LONG_HOST, text)
-    labels = name.split(".")
-    if any(len(label) > MAX_LABEL for label in labels):
-        return EntryError(Problem.LONG_LABEL, text)
-    if "" in labels:
-        return EntryError(Problem.EMPTY_LABEL, text)
-    return EntryError(Problem.HOST, text)
 
 
 def _is_ipv6(text: str) -> bool:

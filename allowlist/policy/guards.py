@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-import ada_url
 from publicsuffixlist import PSLFILE, PublicSuffixList
 
 from .entries import DomainEntry, parse_domain
+from .hosts import spell
 from .networks import IPEntry, is_public, parse_ip
 from .problems import EntryError, Problem
 
@@ -115,4 +115,4 @@ def _suffixes() -> tuple[PublicSuffixList, frozenset[str]]:
 
 def _as_listed(host: str) -> str:
     """Return a host of the public-suffix list, which is in Unicode, as an entry spells it."""
-    return host if host.isascii() else str(ada_url.URL(f"https://{host}").hostname)
+    return host if host.isascii() else spell(host)

@@ -17,6 +17,7 @@ THIRD_PARTY = ("django", "rest_framework", "ipware", "corsheaders", "redis", "dr
 POLICY_ROWS = """
 problems
 origins
+hosts
 networks
 entries
 guards
@@ -35,7 +36,7 @@ contrib
 admin  api
 urls  apps
 """
-MAY_IMPORT = {"guards": {"ada_url", "publicsuffixlist"}, "entries": {"ada_url"}}
+MAY_IMPORT = {"hosts": {"ada_url"}, "guards": {"publicsuffixlist"}}
 
 BLOCKED_IMPORT = """
 import importlib, sys
