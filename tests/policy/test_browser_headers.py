@@ -1,4 +1,4 @@
-"""What three engines really sent (``tests/data/``), against a list of the page's origin."""
+"""What three browser engines really sent (``tests/data/``), judged by a list of the page's origin."""
 
 import json
 from collections.abc import Mapping
@@ -89,12 +89,8 @@ def test_every_request_is_decided_as_its_engine_s_headers_allow() -> None:
 
 def test_every_request_is_refused_where_another_site_is_listed() -> None:
     """For the same reason, or as another site; ``allowed.example`` is what a page tried to forge."""
-    others = (
-        "https://allowed.example",
-        "https://other.example:8443",
-        "*.shop.example",
-        "https://shop.example",
-    )
+    shops = ("*.shop.example", "https://shop.example")
+    others = ("https://allowed.example", "https://other.example:8443", *shops)
     for sent in SENT:
         assert outcome(sent.headers, *others) is (sent.expected or NOT_LISTED), sent
 
