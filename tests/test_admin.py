@@ -1068,7 +1068,7 @@ def test_a_check_names_fields_that_the_list_cannot_edit(monkeypatch: pytest.Monk
     monkeypatch.setattr(APIKeyAdmin, "list_editable", ("domain_mode", "condition"))
     monkeypatch.setattr(APIKeyAdmin, "list_display", ("name", "domain_mode", "condition"))
     [error] = APIKeyAdmin(APIKey, admin.site).check()
-    assert error.id == "allowlist.E010"
+    assert error.id == "allowlist.E002"
     assert error.msg == "list_editable contains 'domain_mode', which the list of keys can't write."
 
 

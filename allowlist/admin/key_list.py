@@ -32,7 +32,7 @@ class KeyListMixin(ModelAdmin):
                 f"list_editable contains {name!r}, which the list of keys can't write.",
                 hint=f"Use some of these: {', '.join(CHOSEN)}.",
                 obj=type(self),
-                id="allowlist.E010",
+                id="allowlist.E002",
             )
             for name in self.list_editable
             if name not in CHOSEN
