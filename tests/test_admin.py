@@ -17,6 +17,7 @@ from django.utils import timezone
 from allowlist.admin import APIKeyAdmin
 from allowlist.models import AllowedDomain, APIKey
 from allowlist.policy.tokens import Token
+from allowlist.signals import key_changed
 from tests.conftest import MakeUser, User
 from tests.management import ALL_WITH_ENTRIES, Meanwhile, snapshot, texts
 from tests.pages import Admin, Fields, rows
@@ -884,6 +885,45 @@ def test_save_as_new_by_hand_makes_a_key_of_ones_own(site: Admin, key: APIKey, c
     assert response.status_code == 200
     assert texts(key) == ["example.com", "https://shop.example.com", "203.0.113.7"]
     assert {each.creator for each in APIKey.objects.all()} == {creator}
+
+
+@pytest.mark.parametrize(
+    ("path", "typed", "actions"),
+    [
+        ("add/", {"name": "New", "paste_domains": "a.test", **LISTED}, ["created"]),
+        ("{pk}/change/", {"name": "New", "paste_ips": "203.0.113.8", "domain_mode": "all"}, ["updated"]),
+        ("{pk}/change/", {}, []),
+        ("{pk}/rotate/", {}, ["rotated"]),
+        ("{pk}/revoke/", {}, ["revoked"]),
+        ("{pk}/delete/", {}, ["deleted"]),
+        ("", {"action": "delete_selected", "_selected_action": "{pk}", "post": "yes"}, ["deleted"]),
+        ("{pk}/take-over/", {}, ["taken_over"]),
+    ],
+)
+def test_each_write_sends_one_signal_with_its_user(
+    creator: User,
+    superuser: User,
+    key: APIKey,
+    django_capture_on_commit_callbacks: Any,
+    path: str,
+    typed: Fields,
+    actions: list[str],
+) -> None:
+    visitor = superuser if actions == ["taken_over"] else creator
+    site, path = Admin(visitor), path.format(pk=key.pk)
+    fields = {**site.get(path).fields, **typed}
+    sent: list[Any] = []
+
+    def receive(**kwargs: Any) -> None:
+        sent.append((kwargs["action"], kwargs["user"], kwargs["key"].pk))
+
+    key_changed.connect(receive)
+    with django_capture_on_commit_callbacks(execute=True):
+        typed = {name: str(value).format(pk=key.pk) for name, value in fields.items()}
+        assert site.client.post(site.base + path, typed).status_code in (200, 302)
+    key_changed.disconnect(receive)
+    pk = APIKey.objects.latest("pk").pk if actions == ["created"] else key.pk
+    assert sent == [(action, visitor, pk) for action in actions]
 
 
 # A custom admin site

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 
 from ..conf import settings
 from ..models import APIKey
-from ..models.edits import KeyEdit, Problems
+from ..models.edits import OWN_FIELDS, KeyEdit, Problems
 from ..models.entries import Entry
 from ..models.list_edits import ListEdit
 from ..models.lists import DOMAINS, IPS, EntryInput, ListKind
@@ -38,7 +38,6 @@ else:
     ModelForm, InlineFormSet = forms.ModelForm, forms.BaseInlineFormSet
 
 FIXED = ("kind", "environment")
-CHOSEN = ("name", "condition", "enforcement", "expires_at")
 PASTED = {DOMAINS.field: "paste_domains", IPS.field: "paste_ips"}
 """The boxes that whole lists are pasted into, by list."""
 CHOICES = {"domain_mode": "DOMAIN_MODES", "ip_mode": "IP_MODES", "condition": "CONDITIONS"}
@@ -251,7 +250,7 @@ class EntryFormSet(InlineFormSet):
 
 def create(form: APIKeyForm, formsets: list[Any], creator: Any) -> tuple[APIKey, str, list[str]]:
     """Create the key that the forms describe; return it, its token, and the entries that came twice."""
-    names = (*CHOSEN, *FIXED, DOMAINS.mode, IPS.mode)
+    names = (*OWN_FIELDS, *FIXED, DOMAINS.mode, IPS.mode)
     fields = {name: form.cleaned_data[name] for name in names if name in form.cleaned_data}
     lists: dict[str, Any] = {kind.field: _typed(kind, form, formsets) for kind in (DOMAINS, IPS)}
     key, token = APIKey.objects.create_key(creator=creator, **fields, **lists)
@@ -262,7 +261,7 @@ def create(form: APIKeyForm, formsets: list[Any], creator: Any) -> tuple[APIKey,
 
 def change(edit: KeyEdit, form: KeyForm, formsets: list[Any]) -> list[str]:
     """Write what the forms changed; return the entries that were listed already."""
-    edit.write(**{name: form.cleaned_data[name] for name in set(form.changed_data) & set(CHOSEN)})
+    edit.write(**{name: form.cleaned_data[name] for name in set(form.changed_data) & set(OWN_FIELDS)})
     duplicates: list[str] = []
     problems = Problems()
     for entries in edit.lists:

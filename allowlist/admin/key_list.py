@@ -12,8 +12,10 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 
 from ..models import APIKey
+from ..models.edits import OWN_FIELDS
 from ..models.locks import writing
-from .forms import CHOSEN, KeyForm
+from ..signals import acting_as
+from .forms import KeyForm
 from .ownership import can_change, is_superuser
 
 if TYPE_CHECKING:
@@ -30,12 +32,12 @@ class KeyListMixin(ModelAdmin):
         return super().check(**kwargs) + [
             checks.Error(
                 f"list_editable contains {name!r}, which the list of keys can't write.",
-                hint=f"Use some of these: {', '.join(CHOSEN)}.",
+                hint=f"Use some of these: {', '.join(OWN_FIELDS)}.",
                 obj=type(self),
                 id="allowlist.E002",
             )
             for name in self.list_editable
-            if name not in CHOSEN
+            if name not in OWN_FIELDS
         ]
 
     def get_list_display(self, request: HttpRequest) -> Any:
@@ -72,7 +74,7 @@ class KeyListMixin(ModelAdmin):
         if request.method != "POST":
             return view(request, *args, **kwargs)
         try:
-            with writing(router.db_for_write(APIKey)):
+            with acting_as(request.user), writing(router.db_for_write(APIKey)):
                 return view(request, *args, **kwargs)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))

@@ -12,13 +12,14 @@ from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..models import APIKey
+from ..models.choices import Status
 from ..policy.entries import display
 from ..policy.tokens import Kind
+from ..signals import acting_as
 from .forms import FIXED, PASTED, APIKeyForm, EntryFormSet, KeyForm, change, controls, create
 from .inlines import AllowedDomainInline, AllowedIPInline, EntryInline
 from .key_list import KeyListMixin
@@ -31,9 +32,9 @@ else:
     ModelAdmin = admin.ModelAdmin
 
 STATUS_LABELS = {
-    "active": gettext_lazy("Active"),
-    "revoked": gettext_lazy("Revoked"),
-    "expired": gettext_lazy("Expired"),
+    Status.ACTIVE: gettext_lazy("Active"),
+    Status.REVOKED: gettext_lazy("Revoked"),
+    Status.EXPIRED: gettext_lazy("Expired"),
 }
 
 
@@ -58,10 +59,7 @@ class APIKeyAdmin(StepsMixin, KeyListMixin, OwnerMixin, ModelAdmin):
     @admin.display(description=gettext_lazy("status"))
     def status(self, key: APIKey) -> str:
         """Return whether the key works, in words."""
-        if key.revoked_at is not None:
-            return str(STATUS_LABELS["revoked"])
-        is_over = key.expires_at is not None and key.expires_at <= timezone.now()
-        return str(STATUS_LABELS["expired" if is_over else "active"])
+        return str(STATUS_LABELS[key.status])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[APIKey]:
         """Return the user's own keys, all of them for a superuser."""
@@ -115,7 +113,8 @@ class APIKeyAdmin(StepsMixin, KeyListMixin, OwnerMixin, ModelAdmin):
     ) -> Any:
         """Show and save the form. If the models refuse, show it again with all that was typed."""
         try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
+            with acting_as(request.user):
+                return super().changeform_view(request, object_id, form_url, extra_context)
         except ValidationError as error:
             request.allowlist_refused = error  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, extra_context)

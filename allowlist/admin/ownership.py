@@ -56,7 +56,7 @@ def created(request: HttpRequest, key: APIKey) -> None:
 
 def confirm(request: HttpRequest, key: APIKey) -> None:
     """Raise Http404 if ``key``, which the caller has locked, is no longer the user's."""
-    keys = own_keys(request).using(router.db_for_write(APIKey)).filter(pk=key.pk)
+    keys = APIKey.objects.using(router.db_for_write(APIKey)).manageable_by(request.user).filter(pk=key.pk)
     # A locking read, since a plain one may see what was there when the transaction began.
     _known(request)[key.pk] = bool(keys.select_for_update().values_list("pk"))
     if not can_change(request, key):

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..models import APIKey
+from ..signals import acting_as
 from .ownership import confirm, is_superuser
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class StepsMixin(ModelAdmin):
         if request.method != "POST":
             return self._page(request, key, "confirm", f"{step.label}: {key.name}", step=step)
         try:
-            with key.locked():
+            with acting_as(request.user), key.locked():
                 return self._take(request, key, step)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
