@@ -9,6 +9,7 @@ number that was rolled back would come again with other entries behind it.
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -33,6 +34,9 @@ CONTENTION = {
     "SQLITE_LOCKED_SHAREDCACHE",
 }
 """What databases report when the same write would succeed a moment later."""
+
+_held: ContextVar[frozenset[tuple[str, Any]]] = ContextVar("allowlist_locked_keys", default=frozenset())
+"""Database and primary key of the keys that are locked around the running code: they aren't locked again."""
 
 _BATCH = 1000
 """How many rows one statement locks: databases limit a statement's parameters."""
@@ -71,12 +75,17 @@ def locked(rows: "models.QuerySet[Any]", pk: Any) -> Iterator[None]:
     with writing(rows.db):
         if not lock(rows, [pk]):
             raise ValidationError(_("This key was deleted in the meantime."), code="deleted")
-        yield
+        token = _held.set(_held.get() | {(rows.db, pk)})
+        try:
+            yield
+        finally:
+            _held.reset(token)
 
 
 def lock(rows: "models.QuerySet[Any]", pks: Sequence[Any]) -> int:
     """Lock the keys ``pks`` of ``rows`` to the end of the transaction; return how many there are."""
-    pks, found = sorted(pks, key=str), 0
+    found = len([pk for pk in pks if (rows.db, pk) in _held.get()])
+    pks = sorted((pk for pk in pks if (rows.db, pk) not in _held.get()), key=str)
     for start in range(0, len(pks), _BATCH):
         keys = rows.filter(pk__in=pks[start : start + _BATCH])
         # The plain method: a key's own update() refuses the revision.
