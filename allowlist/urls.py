@@ -2,22 +2,44 @@
 
 from typing import Any
 
-from django.urls import path
+from django.urls import URLPattern, path
 
-from .api.views import APIKeyViewSet, DomainViewSet, IPViewSet
+from .api.views import APIKeyViewSet, DomainViewSet, EntryViewSet, IPViewSet
 
 app_name = "allowlist"
 
+KEYS: dict[str, Any] = {"get": "list", "post": "create"}
 ENTRIES: dict[str, Any] = {"get": "list", "post": "create", "put": "replace"}
-ENTRY: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
+ROW: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 
-urlpatterns = [
-    path("keys/", APIKeyViewSet.as_view({"get": "list", "post": "create"}), name="key-list"),
-    path("keys/<int:pk>/", APIKeyViewSet.as_view(ENTRY), name="key-detail"),
-    path("keys/<int:pk>/rotate/", APIKeyViewSet.as_view({"post": "rotate"}), name="key-rotate"),
-    path("keys/<int:pk>/revoke/", APIKeyViewSet.as_view({"post": "revoke"}), name="key-revoke"),
-    path("keys/<int:key_pk>/domains/", DomainViewSet.as_view(ENTRIES), name="domain-list"),
-    path("keys/<int:key_pk>/domains/<int:pk>/", DomainViewSet.as_view(ENTRY), name="domain-detail"),
-    path("keys/<int:key_pk>/ips/", IPViewSet.as_view(ENTRIES), name="ip-list"),
-    path("keys/<int:key_pk>/ips/<int:pk>/", IPViewSet.as_view(ENTRY), name="ip-detail"),
-]
+
+def routes(
+    key_viewset: type[APIKeyViewSet] = APIKeyViewSet,
+    domain_viewset: type[EntryViewSet] = DomainViewSet,
+    ip_viewset: type[EntryViewSet] = IPViewSet,
+) -> list[URLPattern]:
+    """Return the routes, served by a project's own subclasses.
+
+    Include them as ``path("api/", include((routes(key_viewset=MyViewSet), "allowlist")))``.
+    """
+    key = "keys/<int:pk>/"
+    return [
+        path("keys/", key_viewset.as_view(KEYS, detail=False), name="key-list"),
+        path(key, key_viewset.as_view(ROW), name="key-detail"),
+        path(f"{key}rotate/", key_viewset.as_view({"post": "rotate"}), name="key-rotate"),
+        path(f"{key}revoke/", key_viewset.as_view({"post": "revoke"}), name="key-revoke"),
+        *_entry_routes("domain", domain_viewset),
+        *_entry_routes("ip", ip_viewset),
+    ]
+
+
+def _entry_routes(name: str, viewset: type[EntryViewSet]) -> list[URLPattern]:
+    entries = f"keys/<int:key_pk>/{name}s/"
+    of_list = viewset.as_view(ENTRIES, lookup_url_kwarg=viewset.key_kwarg)
+    return [
+        path(entries, of_list, name=f"{name}-list"),
+        path(f"{entries}<int:pk>/", viewset.as_view(ROW), name=f"{name}-detail"),
+    ]
+
+
+urlpatterns = routes()

@@ -86,6 +86,14 @@ CORS_ALLOW_HEADERS = (*default_headers, "x-api-key")
 # and no request without an origin if domains are listed.
 ALLOWLIST: dict[str, Any] = import_module(f"{recipes.package(RECIPE)}.settings").ALLOWLIST if RECIPE else {}
 
+# The demo's curl lines log in by password, which the management API takes only if it is set here.
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.SessionAuthentication",
+        "rest_framework.authentication.BasicAuthentication",
+    ],
+}
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -11,7 +11,7 @@ VARIANTS = {
     # A UUID for the users' key, the e-mail address to log in.
     "tests.settings_custom_user": ("keys", "api", "admin", "ownership"),
     # USE_TZ=False and ATOMIC_REQUESTS, far behind UTC.
-    "tests.settings_naive_atomic": ("keys", "freshness", "last_use", "fail_closed", "api"),
+    "tests.settings_naive_atomic": ("keys", "freshness", "last_use", "fail_closed", "api", "api_projects"),
 }
 """The test files that can fail under each variant."""
 

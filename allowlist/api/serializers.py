@@ -1,60 +1,32 @@
 """The management API's representations. What may be written is decided by the models."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
-from rest_framework.settings import api_settings
 
 from ..models import AllowedDomain, AllowedIP, APIKey
-from ..models.edits import Problems
+from ..models.edits import KeyEdit, Problems
 from ..models.entries import Entry
 from ..models.lists import DOMAINS, IPS, MOST_AT_ONCE, EntryInput, ListKind
 from ..policy.tokens import Kind
 from ..validators import shown
+from .strict import StrictSerializer, refused_names
 
 if TYPE_CHECKING:
     Field = serializers.Field[Any, Any, Any, Any]
 else:
     Field = serializers.Field
 
-
-MISSPELT = 0.75
-"""How alike a name and a field's must be for it to be meant; others are ignored, as DRF does."""
-
-
-def misspelt(data: Any, names: Collection[str]) -> dict[str, list[str]]:
-    """Return a sentence for each name in ``data`` that is nearly one of ``names``.
-
-    Were it ignored, as DRF does, a key would be open without the list that was meant, or end at once
-    without the overlap.
-    """
-    given = data if isinstance(data, Mapping) else ()
-    unknown = [name for name in given if name not in names and len(name) < 40]
-    return {
-        name: [_("There is no such field. Did you mean “%(near)s”?") % {"near": near[0]}]
-        for name in unknown[: len(names)]  # People misspell no more, and comparing takes time.
-        if (near := get_close_matches(name, names, n=1, cutoff=MISSPELT))
-    }
-
-
-class Spelt(serializers.Serializer[Any]):
-    """A serializer that refuses a field's name misspelt."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Return what was sent."""
-        if errors := misspelt(data, self.fields):
-            raise serializers.ValidationError(errors)
-        return super().to_internal_value(data)
+FIXED = ("kind", "environment")
+"""Fields of a key that are chosen when it is created and never change."""
 
 
 class ChoiceField(serializers.ChoiceField):
-    """A choice; what is none is told short and fit to be printed, whatever was sent."""
+    """A choice. Its error repeats what was sent short and printable."""
 
     def fail(self, key: str, **kwargs: Any) -> NoReturn:
         """Raise the error."""
@@ -62,35 +34,45 @@ class ChoiceField(serializers.ChoiceField):
 
 
 class DateTimeField(serializers.DateTimeField):
-    """A moment; one that another time zone puts past the calendar's end is refused."""
+    """A date and time. It refuses one that another time zone moves past the calendar's end."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        # The browsable API parses what it fills into a datetime-local input, and fails if it isn't a date.
+        super().__init__(**{"style": {"input_type": "text"}, **kwargs})
 
     def enforce_timezone(self, value: datetime) -> datetime:
-        """Return the moment as the project's settings have it, aware or naive."""
+        """Return the time as the project's settings have it, aware or naive."""
         try:
             return super().enforce_timezone(value)
         except OverflowError:
             self.fail("overflow")
 
 
+def entry_data(entry: Entry) -> dict[str, Any]:
+    """Return what an entry is read as."""
+    return {"id": entry.pk, "name": entry.name, entry.kind.column: entry.text, "in_force": entry.in_force}
+
+
 class EntryField(Field):
-    """One entry: a text or ``{name, domain}`` in, ``{id, name, domain}`` out."""
+    """One entry of a list: a string or an object in, an object out."""
 
     default_error_messages = {
-        "type": _("Write an entry as a text, or as an object with “{column}” and, if you like, “name”."),
+        "type": _("Send an entry as a string, or as an object with “{column}” and an optional “name”."),
     }
 
-    def __init__(self, which: ListKind, **kwargs: Any) -> None:
+    def __init__(self, kind: ListKind, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.which = which
+        self.kind = kind
 
     def to_internal_value(self, data: Any) -> EntryInput:
-        """Return the text or the (name, text) pair."""
-        column = self.which.column
+        """Return the string or the (name, string) pair."""
+        column = self.kind.column
         if isinstance(data, str):
             return data
         if not isinstance(data, dict) or not isinstance(data.get(column), str):
             self.fail("type", column=column)
-        if errors := misspelt(data, ("id", "name", column)):
+        writable = {"name", column}
+        if errors := refused_names(data, data, writable, {"id", "in_force"}, lambda: self._current(data)):
             raise serializers.ValidationError([sentence for each in errors.values() for sentence in each])
         if "name" not in data:
             return str(data[column])
@@ -98,31 +80,43 @@ class EntryField(Field):
         return str(name), str(data[column])
 
     def to_representation(self, value: Entry) -> dict[str, Any]:
-        """Return the entry's id, name and canonical text."""
-        return {"id": value.pk, "name": value.name, self.which.column: value.text}
+        """Return the entry as an object."""
+        return entry_data(value)
+
+    def _current(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the listed entry with the same id, or without an id the same text, is read as now."""
+        key: APIKey | None = self.parent.parent.instance
+        listed = [] if key is None else [entry_data(row) for row in rows_of(key, self.kind)]
+        name = "id" if "id" in data else self.kind.column
+        return next((each for each in listed if each[name] == data[name]), {})
+
+
+def rows_of(key: APIKey, kind: ListKind) -> list[Entry]:
+    """Return the entries of one of the key's lists, prefetched ones if there are any."""
+    return list(getattr(key, kind.field).all())
 
 
 class EntryListField(serializers.ListField):
     """A key's whole list."""
 
-    def __init__(self, which: ListKind, **kwargs: Any) -> None:
-        super().__init__(child=EntryField(which), required=False, **kwargs)
+    def __init__(self, kind: ListKind, **kwargs: Any) -> None:
+        super().__init__(child=EntryField(kind), required=False, **kwargs)
+        self.kind = kind
 
     def to_internal_value(self, data: Any) -> list[EntryInput]:
-        """Return the entries, as texts and (name, text) pairs."""
+        """Return the entries, as strings and (name, string) pairs."""
         if isinstance(data, list) and len(data) > MOST_AT_ONCE:
             self.fail("max_length", max_length=MOST_AT_ONCE)
         entries: list[EntryInput] = super().to_internal_value(data)
         return entries
 
     def get_attribute(self, instance: APIKey) -> list[Entry]:
-        """Return the rows behind the related name."""
-        rows: Any = getattr(instance, str(self.source))
-        return list(rows.all())
+        """Return the rows."""
+        return rows_of(instance, self.kind)
 
 
-class APIKeySerializer(Spelt, serializers.ModelSerializer[APIKey]):
-    """A key with its lists. The token is there for publishable keys alone."""
+class APIKeySerializer(StrictSerializer, serializers.ModelSerializer[APIKey]):
+    """A key with its lists. Only a publishable key shows its token."""
 
     allowed_domains = EntryListField(DOMAINS)
     allowed_ips = EntryListField(IPS)
@@ -139,6 +133,7 @@ class APIKeySerializer(Spelt, serializers.ModelSerializer[APIKey]):
             "name",
             "kind",
             "environment",
+            "status",
             "token",
             "domain_mode",
             "ip_mode",
@@ -156,7 +151,7 @@ class APIKeySerializer(Spelt, serializers.ModelSerializer[APIKey]):
     issued_token: str | None = None
 
     def get_initial(self) -> Any:
-        """Return what the browsable API fills in: no null where none may be sent."""
+        """Return what the browsable API fills in: no null for a field that can't be null."""
         initial: dict[str, Any] = super().get_initial()
         return {
             name: value
@@ -165,93 +160,81 @@ class APIKeySerializer(Spelt, serializers.ModelSerializer[APIKey]):
         }
 
     def to_representation(self, instance: APIKey) -> dict[str, Any]:
-        """Return the key; a secret key's token only in the answer that made it."""
-        shown: dict[str, Any] = super().to_representation(instance)
+        """Return the key; a secret key's token only in the response that issues it."""
+        data: dict[str, Any] = super().to_representation(instance)
         if instance.kind == Kind.SECRET:
-            del shown["token"]
+            del data["token"]
         if self.issued_token is not None:
-            shown["token"] = self.issued_token
-        return shown
+            data["token"] = self.issued_token
+        return data
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse to change what is fixed for good."""
-        for name in ("kind", "environment"):
-            if self.instance is not None and attrs.pop(name, None) not in (
-                None,
-                getattr(self.instance, name),
-            ):
-                raise serializers.ValidationError({name: [_("This is fixed for good. Make another key.")]})
+        """Refuse to change what never changes."""
+        if self.instance is None:
+            return attrs
+        sentence = _("This can't be changed. Create another key instead.")
+        fixed = {name: attrs.pop(name) for name in FIXED if name in attrs}
+        errors = {name: [sentence] for name, value in fixed.items() if value != getattr(self.instance, name)}
+        if errors:
+            raise serializers.ValidationError(errors)
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> APIKey:
-        """Make the key for the user of the request, and keep its token for this one answer."""
-        creator = self.context["request"].user
-        key, self.issued_token = APIKey.objects.create_key(creator=creator, **validated_data)
+        """Create the key for the user of the request, and keep its token for this one response."""
+        fields = {"creator": self.context["request"].user, **validated_data}
+        key, self.issued_token = APIKey.objects.create_key(**fields)
         return key
 
     def update(self, instance: APIKey, validated_data: dict[str, Any]) -> APIKey:
-        """Change fields, modes and whole lists as one change."""
-        with instance.editing() as edit:
-            problems = Problems()
-            for entries in edit.lists:
-                mode = validated_data.pop(entries.kind.mode, None)
-                with problems.collected():
-                    entries.set(mode, validated_data.pop(entries.kind.field, None))
-            problems.raise_any()
-            edit.write(**validated_data)
+        """Change fields, modes and whole lists as parts of one edit, which the view opened."""
+        edit: KeyEdit = validated_data.pop("edit")
+        problems = Problems()
+        for each in edit.lists:
+            mode, entries = (validated_data.pop(name, None) for name in (each.kind.mode, each.kind.field))
+            with problems.collected():
+                each.set(mode, entries)
+        problems.raise_any()
+        edit.write(**validated_data)
         return instance
 
 
-class _EntrySerializer(Spelt, serializers.ModelSerializer[Any]):
+class EntrySerializer(StrictSerializer, serializers.ModelSerializer[Any]):
     """One entry by itself. The model checks the text, under the key's lock."""
 
-    which_model: type[Any]
-
-    def create(self, validated_data: dict[str, Any]) -> Entry:
-        """Add the entry to the key of the context."""
-        entry: Entry = self.which_model(key=self.context["key"], **validated_data)
-        entry.save()
-        return entry
+    in_force = serializers.BooleanField(read_only=True)
 
 
-class AllowedDomainSerializer(_EntrySerializer):
-    """A site a key works from."""
-
-    which_model = AllowedDomain
+class AllowedDomainSerializer(EntrySerializer):
+    """A site that a key works from."""
 
     class Meta:
         model = AllowedDomain
-        fields = ("id", "name", "domain")
+        fields = ("id", "name", "domain", "in_force")
         extra_kwargs = {"domain": {"max_length": None, "trim_whitespace": False}}
 
 
-class AllowedIPSerializer(_EntrySerializer):
-    """An address or network a key works from."""
-
-    which_model = AllowedIP
+class AllowedIPSerializer(EntrySerializer):
+    """An IP address or network that a key works from."""
 
     class Meta:
         model = AllowedIP
-        fields = ("id", "name", "ip")
+        fields = ("id", "name", "ip", "in_force")
         extra_kwargs = {"ip": {"max_length": None, "trim_whitespace": False}}
 
 
-class OverlapSerializer(Spelt):
-    """How long the old token goes on working after a rotation: seconds, or ``[days] hh:mm:ss``."""
+class StepSerializer(StrictSerializer):
+    """What a step on a key takes."""
+
+    class Meta:
+        # In a JSON:API project, a step's body and response are of the key's own resource type.
+        model = APIKey
+
+
+class OverlapSerializer(StepSerializer):
+    """How long the old token still works after a rotation: seconds, or ``[days] hh:mm:ss``."""
 
     overlap = serializers.DurationField(required=False)
 
 
-def errors_of(error: DjangoValidationError) -> dict[str, Any]:
-    """Return a model's errors as DRF's: by field, and by position where one of several is meant."""
-    if hasattr(error, "error_dict"):
-        return dict(error.message_dict)
-    shown: dict[str, Any] = {}
-    for each in error.error_list:
-        params = each.params if isinstance(each.params, dict) else {}
-        field = params.get("field", api_settings.NON_FIELD_ERRORS_KEY)
-        if (index := params.get("index")) is None:
-            shown.setdefault(field, []).extend(each.messages)
-        else:
-            shown.setdefault(field, {}).setdefault(str(index), []).extend(each.messages)
-    return shown
+class RevokeSerializer(StepSerializer):
+    """Nothing: revoking a key takes no fields."""

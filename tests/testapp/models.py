@@ -14,3 +14,14 @@ class Project(models.Model):
     def __str__(self) -> str:
         """Return the name."""
         return self.name
+
+
+class Invoice(models.Model):
+    """A row that keeps its keys from being deleted."""
+
+    key = models.ForeignKey(APIKey, on_delete=models.PROTECT, null=True)
+    former_key = models.ForeignKey(APIKey, on_delete=models.RESTRICT, null=True, related_name="+")
+
+    def __str__(self) -> str:
+        """Return what it is."""
+        return "An invoice"

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import transaction
 from rest_framework import serializers
 
-from allowlist.api.serializers import errors_of
+from allowlist.api.errors import errors_of
 from allowlist.models import APIKey
 
 from .models import Bot
