@@ -18,7 +18,7 @@ INSTALL = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/b
 
 def rows(page: str) -> dict[str, list[str]]:
     """Return the rows of a page's tables by what is in their first cell."""
-    text = (ROOT / "docs/reference" / page).read_text()
+    text = (ROOT / "docs" / page).read_text()
     cells = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line
     ]
@@ -27,13 +27,13 @@ def rows(page: str) -> dict[str, list[str]]:
 
 def test_every_setting_is_documented_with_its_default() -> None:
     defaults = {each.name: repr(each.default).replace("'", '"') for each in fields(Settings) if each.init}
-    assert {name: cells[0].strip("`") for name, cells in rows("settings.md").items()} == defaults
+    assert {name: cells[0].strip("`") for name, cells in rows("reference/settings.md").items()} == defaults
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_is_documented_with_its_status_and_code(reason: Reason) -> None:
     permission = IsAllowlisted()
-    status, code, sentence = rows("reasons.md")[reason]
+    status, code, sentence = rows("reference/reasons.md")[reason]
     assert (status, code) == (str(permission.get_status(reason)), f"`{permission.get_code(reason)}`")
     assert sentence
 
@@ -41,8 +41,20 @@ def test_every_reason_is_documented_with_its_status_and_code(reason: Reason) -> 
 def test_every_system_check_is_documented() -> None:
     modules = Path(checks.__file__).parent.rglob("*.py")
     source = "".join(module.read_text() for module in modules)
-    assert set(re.findall(r'id="(allowlist\.[EW]\d+)"', source)) == set(rows("checks.md"))
+    assert set(re.findall(r'id="(allowlist\.[EW]\d+)"', source)) == set(rows("reference/checks.md"))
     assert any(check.__module__ == checks.__name__ for check in registry.get_checks())
+
+
+def test_every_module_has_a_sentence_on_the_page_about_the_code() -> None:
+    package = Path(checks.__file__).parent
+    modules = {
+        str(path.relative_to(package).with_suffix(""))
+        for path in package.rglob("*.py")
+        if path.name != "__init__.py" and "migrations" not in path.parts
+    }
+    sentences = rows("explanation/architecture.md")
+    assert set(sentences) == modules
+    assert all(sentence.endswith(".") for (sentence,) in sentences.values())
 
 
 def test_the_readme_s_two_commands_are_the_ones_promised() -> None:

@@ -147,6 +147,7 @@ RIGHT: list[tuple[str, Any]] = [
     ("CLIENT_IP_HEADER", "CF-Connecting-IP"),
     ("KEY_HEADER", "Widget-Key"),
     ("KEY_QUERY_PARAM", None),
+    ("FRESHNESS", None),
     ("FRESHNESS", "rediss://user:password@redis.internal"),
     ("FRESHNESS", "rediss://redis.internal/0?ssl_ca_certs=/etc/redis/ca.pem"),
     ("FRESHNESS", "unix:///run/redis.sock?db=1"),

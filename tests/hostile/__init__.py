@@ -1,6 +1,6 @@
-"""What strangers send: a table of hostile headers, each row another idea, each group with its source.
+"""Tables of hostile headers. Each row is another idea, and each group names its source.
 
-``pages`` has what passes for the page that calls, ``chains`` for the address, ``keys`` for the key.
+``pages`` has the headers of the calling page, ``chains`` of the address, ``keys`` of the key.
 """
 
 from collections.abc import Mapping
@@ -49,15 +49,10 @@ class Group(NamedTuple):
 
 
 def group(name: str, source: str, header: str, *rows: tuple[str, str, str]) -> Group:
-    """Return a group whose rows are of one header: id, value, expected."""
+    """Return a group of rows with one header: id, value, expected."""
     return Group(name, source, tuple(Row(each, {header: value}, expected) for each, value, expected in rows))
 
 
 def wire(text: str) -> str:
-    """Return ``text`` as a server hands it over that was sent UTF-8: WSGI decodes bytes as latin-1."""
+    """Return ``text``, sent as UTF-8, as WSGI passes it on: decoded as latin-1."""
     return text.encode().decode("latin-1")
-
-
-def puny(label: str) -> str:
-    """Return the A-label that stands for ``label``, whether or not a registry would sell it."""
-    return "xn--" + label.encode("punycode").decode("ascii")
