@@ -85,8 +85,8 @@ def _key_order(entry: "Entry") -> str:
 
 def _keys(model: "type[Entry]", alias: str) -> "models.QuerySet[Any]":
     """Return the rows of the model that ``model``'s entries belong to."""
-    keys: Any = model._meta.get_field("key").related_model
-    return plain_rows(keys, alias)
+    options: Any = model._meta  # The plugin doesn't know the field of an abstract model's subclasses.
+    return plain_rows(options.get_field("key").related_model, alias)
 
 
 def _refuse_empty_lists(model: "type[Entry]", alias: str, pks: Collection[Any]) -> None:

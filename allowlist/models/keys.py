@@ -42,8 +42,7 @@ class APIKeyQuerySet(KeyQuerySet["APIKey"]):
     """The keys behind ``APIKey.objects``."""
 
 
-# The entries name their key as a string, so the plugin doesn't know them yet; they are declared below.
-class APIKey(KeyLists):  # type: ignore[django-manager-missing]
+class APIKey(KeyLists):
     """A key that works only from the places its creator listed."""
 
     name = models.CharField(
