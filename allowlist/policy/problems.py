@@ -91,11 +91,15 @@ def check_text(text: object) -> str:
         raise EntryError(Problem.TOO_LONG, text)
     if "," in text or ";" in text or "\n" in text or "\r" in text:
         raise EntryError(Problem.SEVERAL, text)
-    if any(unicodedata.category(char) in _INVISIBLE for char in text if char != "\t"):
+    if not text.isprintable() and any(map(_is_invisible, text)):
         raise EntryError(Problem.CONTROL, text)
-    if any(char.isspace() for char in text):
+    if any(map(str.isspace, text)):
         raise EntryError(Problem.SPACES, text)
     return text
+
+
+def _is_invisible(char: str) -> bool:
+    return unicodedata.category(char) in _INVISIBLE and char != "\t"
 
 
 def split_pasted(text: str) -> list[str]:

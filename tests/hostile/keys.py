@@ -45,7 +45,7 @@ KEYS = [
     ),
     group(
         "Authorization",
-        "RFC 9110 section 11.6.2, RFC 6750 section 2.1; a value not of our shape is somebody else's",
+        "RFC 9110 section 11.6.2, RFC 6750 section 2.1; a value of another shape is someone else's",
         "Authorization",
         ("bearer", "Bearer {token}", OK),
         ("api-key", "Api-Key {token}", OK),

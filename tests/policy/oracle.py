@@ -1,4 +1,4 @@
-"""The oracle: what a browser sees at a URL, asked of ada-url; it knows nothing of our own parsers."""
+"""The oracle: what a browser sees at a URL, read by ada-url alone, without our own parsers."""
 
 import ada_url
 

@@ -49,7 +49,7 @@ REFUSED: dict[str, Outcome | dict[str, Outcome]] = {
     "RP same-origin: fetch POST no-cors": {CHROMIUM: ALLOWED, FIREFOX: OPAQUE, WEBKIT: OPAQUE},
     "RP same-origin: sendBeacon": {CHROMIUM: ALLOWED, FIREFOX: OPAQUE, WEBKIT: OPAQUE},
 }
-"""The cases that are not allowed everywhere; in all others the page tells its origin, and is allowed."""
+"""The cases that an engine refuses. In all other cases the page sends its origin, and is allowed."""
 
 
 class Sent(NamedTuple):

@@ -65,7 +65,7 @@ def test_other_entries_near_public_suffixes_are_accepted(text: str) -> None:
 
 
 def names_over_strangers(rule: str) -> Iterator[str]:
-    """Yield the names below which a rule of the public-suffix list tells of different owners."""
+    """Yield the names below which different people own names, by a rule of the public-suffix list."""
     host = str(ada_url.URL("https://" + rule.removeprefix("*.")).hostname)
     if rule.startswith("*."):
         yield f"any.{host}"
