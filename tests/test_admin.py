@@ -1,4 +1,4 @@
-"""The admin over HTTP: what creators see, type and are told, and what is done about it."""
+"""The admin over HTTP: what creators see and type, what it writes, and what it reports."""
 
 import json
 import re
@@ -51,7 +51,7 @@ def site(creator: User) -> Admin:
 
 
 def new(site: Admin, **typed: Any) -> Fields:
-    """Return the fields of the page that makes a key, with some typed."""
+    """Return the fields of the page that creates a key, with some typed."""
     return {**site.get("add/").fields, "name": "New", **typed}
 
 
@@ -61,16 +61,16 @@ def change(key: APIKey) -> str:
 
 
 def token_in(response: Any) -> str:
-    """Return the one token that an answer shows."""
+    """Return the only token that a response shows."""
     [token] = set(TOKEN.findall(response.content.decode()))
     assert isinstance(token, str)
     return token
 
 
-# Making a key
+# Creating a key
 
 
-def test_a_key_is_made_and_its_token_shown(site: Admin, creator: User) -> None:
+def test_a_created_key_shows_its_token(site: Admin, creator: User) -> None:
     response = site.send("add/", new(site))
     made = APIKey.objects.get()
     assert (made.name, made.creator, made.kind) == ("New", creator, "publishable")
@@ -85,7 +85,7 @@ def test_the_form_says_what_allowing_all_does_to_a_list(site: Admin) -> None:
         assert f"Entries have no effect while “{label}” is selected. Selecting it deletes them." in text
 
 
-def test_a_secret_token_is_shown_in_that_answer_and_kept_nowhere(site: Admin) -> None:
+def test_a_secret_token_is_shown_once_and_stored_nowhere(site: Admin) -> None:
     response = site.send("add/", new(site, kind="secret", environment="test"))
     token = token_in(response)
     made = APIKey.objects.get()
@@ -105,27 +105,27 @@ def test_a_secret_token_is_shown_in_that_answer_and_kept_nowhere(site: Admin) ->
 
 
 @pytest.mark.parametrize("button", ["_save", "_continue", "_addanother"])
-def test_whichever_button_makes_the_key_the_token_is_shown(site: Admin, button: str) -> None:
+def test_each_button_that_creates_a_key_shows_the_token(site: Admin, button: str) -> None:
     fields = new(site)
     response: Any = site.client.post(f"{site.base}add/", {**fields, button: "1"})
     assert token_in(response) == APIKey.objects.get().token
 
 
-def test_a_key_made_in_a_popup_goes_to_the_field_that_asked(site: Admin) -> None:
-    response: Any = site.client.post(f"{site.base}add/?_popup=1", {**new(site), "_popup": "1"})
+@pytest.mark.parametrize("kind", ["publishable", "secret"])
+def test_a_popup_hands_over_a_key_unless_its_token_is_shown_once(site: Admin, kind: str) -> None:
+    response: Any = site.client.post(f"{site.base}add/?_popup=1", {**new(site, kind=kind), "_popup": "1"})
     key = APIKey.objects.get()
-    assert json.loads(response.context_data["popup_response_data"]) == {"value": str(key.pk), "obj": str(key)}
-    assert not TOKEN.search(response.content.decode())
+    if kind == "secret":
+        parsed = Token.parse(token_in(response))
+        assert parsed is not None
+        assert key.digest == parsed.digest
+    else:
+        chosen = {"value": str(key.pk), "obj": str(key)}
+        assert json.loads(response.context_data["popup_response_data"]) == chosen
+        assert not TOKEN.search(response.content.decode())
 
 
-def test_a_secret_key_made_in_a_popup_shows_its_token_which_comes_never_again(site: Admin) -> None:
-    typed = {**new(site, kind="secret"), "_popup": "1"}
-    parsed = Token.parse(token_in(site.client.post(f"{site.base}add/?_popup=1", typed)))
-    assert parsed is not None
-    assert APIKey.objects.get().digest == parsed.digest
-
-
-def test_a_key_is_made_with_rows_and_pasted_lists_at_once(site: Admin) -> None:
+def test_a_key_is_created_with_rows_and_pasted_lists(site: Admin) -> None:
     fields = rows(new(site, **LISTED, ip_mode="listed"), "allowed_domains", ("Shop", "Shop.example.com"))
     fields |= {
         "paste_domains": "https://A.test/, b.test\n\n c.test",
@@ -145,18 +145,11 @@ def test_a_key_is_made_with_rows_and_pasted_lists_at_once(site: Admin) -> None:
     assert (made.domain_mode, made.ip_mode) == ("listed", "listed")
 
 
-def test_a_new_keys_duplicates_are_told(site: Admin) -> None:
+def test_duplicates_in_a_new_key_are_reported(site: Admin) -> None:
     fields = rows(new(site, **LISTED), "allowed_domains", ("", "example.com"), ("", "EXAMPLE.com"))
     response = site.send("add/", {**fields, "paste_domains": "a.test, faß.de, xn--fa-hia.de"})
     assert texts(APIKey.objects.get()) == ["example.com", "a.test", "xn--fa-hia.de"]
     assert "Already listed: example.com, faß.de." in response.content.decode()
-
-
-def test_a_new_key_with_entries_has_to_say_that_its_list_is_on(site: Admin) -> None:
-    fields = rows(new(site), "allowed_domains", ("", "example.com"))
-    page = site.refused("add/", fields)
-    assert page.errors == [ALL_WITH_ENTRIES]
-    assert not APIKey.objects.exists()
 
 
 @pytest.mark.parametrize(
@@ -167,6 +160,7 @@ def test_a_new_key_with_entries_has_to_say_that_its_list_is_on(site: Admin) -> N
         ({"name": "a\0b"}, "Null characters are not allowed."),
         ({"kind": "public"}, "Select a valid choice. public is not one of the available choices."),
         ({"domain_mode": ""}, "This field is required."),
+        ({"paste_domains": "example.com"}, ALL_WITH_ENTRIES),
         ({"expires_at_0": "soon", "expires_at_1": "12:00"}, "Enter a valid date."),
         (
             LISTED,
@@ -201,7 +195,7 @@ def test_a_new_key_with_entries_has_to_say_that_its_list_is_on(site: Admin) -> N
     ],
     ids=str,
 )
-def test_a_key_that_cannot_be_made_is_refused_with_a_sentence_and_all_that_was_typed(
+def test_an_invalid_key_gets_a_sentence_and_keeps_what_was_typed(
     site: Admin, typed: Fields, error: str
 ) -> None:
     fields = {**new(site), "paste_ips": "198.51.100.1", "condition": "any", **typed}
@@ -216,7 +210,7 @@ def test_a_key_that_cannot_be_made_is_refused_with_a_sentence_and_all_that_was_t
     assert page.fields["allowed_ips-0-name"] == "Office"
 
 
-def test_every_wrong_line_of_a_pasted_list_is_told(site: Admin) -> None:
+def test_every_invalid_line_of_a_pasted_list_is_reported(site: Admin) -> None:
     page = site.refused("add/", new(site, **LISTED, paste_domains="a.test, *, null\n.b.test"))
     assert [error.split("”")[0] for error in page.errors] == ["“*", "“null", "“.b.test"]
     assert page.fields["paste_domains"] == "a.test, *, null\n.b.test"
@@ -225,64 +219,51 @@ def test_every_wrong_line_of_a_pasted_list_is_told(site: Admin) -> None:
 # Changing a key
 
 
-def test_a_row_is_added_renamed_rewritten_and_removed_in_one_save(site: Admin, key: APIKey) -> None:
-    key.add_domains(["old.example.com"])
-    first, second, third = key.allowed_domains.all()
-    fields = rows(site.get(change(key)).fields, "allowed_domains", ("Blog", "Blog.example.com"))
-    fields |= {
-        "allowed_domains-0-name": "Apex",
-        "allowed_domains-1-domain": "https://SHOP.example.org",
-        "allowed_domains-2-DELETE": "on",
-    }
-    site.saved(change(key), fields)
-    after = {entry.pk: (entry.name, entry.domain) for entry in key.allowed_domains.all()}
-    assert after.pop(first.pk) == ("Apex", "example.com")
-    assert after.pop(second.pk) == ("Shop", "https://shop.example.org")
-    assert third.pk not in after
-    assert list(after.values()) == [("Blog", "blog.example.com")]
+ROWS: dict[str, tuple[Fields, list[tuple[int | None, str, str]]]] = {
+    "each in its own way": (
+        {"0-name": "Apex", "1-domain": "https://SHOP.example.org", "2-name": "Blog", "2-domain": "Blog.test"},
+        [(0, "Apex", "example.com"), (1, "Shop", "https://shop.example.org"), (None, "Blog", "blog.test")],
+    ),
+    "two swap their entries": (
+        {"0-domain": "https://shop.example.com", "1-domain": "example.com"},
+        [(0, "", "https://shop.example.com"), (1, "Shop", "example.com")],
+    ),
+    "a removed entry is added again": (
+        {"0-DELETE": "on", "2-name": "Again", "2-domain": "example.com"},
+        [(1, "Shop", "https://shop.example.com"), (None, "Again", "example.com")],
+    ),
+    "one takes over a removed entry": (
+        {"0-DELETE": "on", "1-domain": "example.com"},
+        [(1, "Shop", "example.com")],
+    ),
+    "another spelling is no change": (
+        {"0-domain": "EXAMPLE.com."},
+        [(0, "", "example.com"), (1, "Shop", "https://shop.example.com")],
+    ),
+}
+"""What is typed into the rows of the key's domains, and the rows after that: which, name, domain."""
 
 
-def test_two_rows_may_swap_their_texts(site: Admin, key: APIKey) -> None:
-    first, second = key.allowed_domains.all()
+@pytest.mark.parametrize("case", ROWS)
+def test_rows_are_changed_in_one_save(site: Admin, key: APIKey, case: str) -> None:
+    typed, after = ROWS[case]
+    pks = [entry.pk for entry in key.allowed_domains.all()]
     fields = site.get(change(key)).fields
-    fields |= {"allowed_domains-0-domain": second.domain, "allowed_domains-1-domain": first.domain}
-    site.saved(change(key), fields)
-    assert list(key.allowed_domains.values_list("pk", "domain")) == [
-        (first.pk, second.domain),
-        (second.pk, first.domain),
-    ]
+    site.saved(change(key), fields | {f"allowed_domains-{name}": value for name, value in typed.items()})
+    stored = key.allowed_domains.values_list("pk", "name", "domain")
+    assert [(pks.index(pk) if pk in pks else None, *rest) for pk, *rest in stored] == after
 
 
-def test_a_removed_text_may_be_typed_anew_in_the_same_save(site: Admin, key: APIKey) -> None:
-    fields = rows(site.get(change(key)).fields, "allowed_domains", ("Again", "example.com"))
-    site.saved(change(key), {**fields, "allowed_domains-0-DELETE": "on"})
-    assert key.allowed_domains.get(domain="example.com").name == "Again"
-
-
-def test_a_row_takes_over_the_text_of_a_removed_one(site: Admin, key: APIKey) -> None:
-    fields = site.get(change(key)).fields
-    fields |= {"allowed_domains-0-DELETE": "on", "allowed_domains-1-domain": "example.com"}
-    site.saved(change(key), fields)
-    assert list(key.allowed_domains.values_list("name", "domain")) == [("Shop", "example.com")]
-
-
-def test_a_text_typed_in_another_spelling_is_no_change(site: Admin, key: APIKey) -> None:
-    before = snapshot()[1]
-    fields = site.get(change(key)).fields
-    site.saved(change(key), {**fields, "allowed_domains-0-domain": "EXAMPLE.com."})
-    assert snapshot()[1] == before
-
-
-def test_two_rows_do_not_get_the_same_text(site: Admin, key: APIKey) -> None:
+def test_two_rows_cannot_have_the_same_entry(site: Admin, key: APIKey) -> None:
     fields = site.get(change(key)).fields
     page = site.refused(change(key), {**fields, "allowed_domains-1-domain": "Example.com"})
     assert page.errors == ["“example.com” is in the list already."]
     assert page.fields["allowed_domains-1-domain"] == "Example.com"
 
 
-def test_pasting_adds_to_the_list_and_tells_what_is_listed_already(site: Admin, key: APIKey) -> None:
-    fields = site.get(change(key)).fields
-    fields |= {"paste_domains": "EXAMPLE.com\nnew.example.com", "paste_ips": "203.0.113.7, 203.0.113.8"}
+def test_what_is_pasted_or_typed_is_added_and_duplicates_are_reported(site: Admin, key: APIKey) -> None:
+    fields = rows(site.get(change(key)).fields, "allowed_ips", ("Twice", "203.0.113.7"))
+    fields |= {"paste_domains": "EXAMPLE.com\nnew.example.com", "paste_ips": "203.0.113.8"}
     page = site.saved(change(key), fields)
     assert texts(key) == [
         "example.com",
@@ -291,26 +272,13 @@ def test_pasting_adds_to_the_list_and_tells_what_is_listed_already(site: Admin, 
         "203.0.113.7",
         "203.0.113.8",
     ]
-    assert "Already listed: example.com, 203.0.113.7." in page.messages
+    assert key.allowed_ips.get(ip="203.0.113.7").name == ""
+    assert page.messages[:2] == ["Already listed: example.com.", "Already listed: 203.0.113.7."]
     assert page.fields["paste_domains"] == ""
 
 
-def test_an_added_row_that_is_listed_already_is_skipped_and_told(site: Admin, key: APIKey) -> None:
-    fields = rows(site.get(change(key)).fields, "allowed_ips", ("Twice", "203.0.113.7"))
-    page = site.saved(change(key), fields)
-    assert "Already listed: 203.0.113.7." in page.messages
-    assert key.allowed_ips.get().name == ""
-
-
-def test_a_list_is_turned_off_and_emptied(site: Admin, key: APIKey) -> None:
-    fields = site.get(change(key)).fields
-    site.saved(change(key), {**fields, "domain_mode": "all"})
-    key.refresh_from_db()
-    assert (key.domain_mode, texts(key)) == ("all", ["203.0.113.7"])
-
-
 @pytest.mark.parametrize("by", ["row", "paste"])
-def test_a_list_is_not_turned_off_and_added_to_in_one_save(site: Admin, key: APIKey, by: str) -> None:
+def test_a_list_is_not_disabled_and_added_to_in_one_save(site: Admin, key: APIKey, by: str) -> None:
     fields = {**site.get(change(key)).fields, "domain_mode": "all", "name": "Renamed"}
     if by == "row":
         fields = rows(fields, "allowed_domains", ("", "new.test"))
@@ -323,28 +291,33 @@ def test_a_list_is_not_turned_off_and_added_to_in_one_save(site: Admin, key: API
     assert (page.fields["name"], page.fields["domain_mode"]) == ("Renamed", "all")
 
 
-def test_a_list_is_turned_on_with_the_entries_of_the_same_save(site: Admin, creator: User) -> None:
-    made = APIKey.objects.create_key(name="Open", creator=creator)[0]
-    fields = {**site.get(change(made)).fields, **LISTED, "paste_domains": "a.test"}
-    site.saved(change(made), fields)
-    made.refresh_from_db()
-    assert (made.domain_mode, texts(made)) == ("listed", ["a.test"])
-
-
-def test_a_list_that_is_off_may_be_filled_and_stays_off(site: Admin, creator: User) -> None:
-    made = APIKey.objects.create_key(name="Open", creator=creator)[0]
-    site.saved(change(made), {**site.get(change(made)).fields, "paste_domains": "a.test"})
-    made.refresh_from_db()
-    assert (made.domain_mode, texts(made)) == ("all", ["a.test"])
-
-
-def test_one_list_may_be_turned_off_while_the_other_is_turned_on(site: Admin, creator: User) -> None:
+@pytest.mark.parametrize(
+    ("typed", "modes", "listed", "notes"),
+    [
+        ({"domain_mode": "all"}, ("all", "all"), [], []),
+        (
+            {"ip_mode": "listed", "paste_ips": "203.0.113.7"},
+            ("listed", "listed"),
+            ["a.test", "203.0.113.7"],
+            [],
+        ),
+        ({"domain_mode": "all", "ip_mode": "listed", "paste_ips": "::1"}, ("all", "listed"), ["::1"], []),
+        (
+            {"paste_ips": "203.0.113.7"},
+            ("listed", "all"),
+            ["a.test", "203.0.113.7"],
+            ["The new IPs have no effect while “Allow all IPs” is selected."],
+        ),
+    ],
+)
+def test_modes_and_lists_are_changed_in_one_save(
+    site: Admin, creator: User, typed: Fields, modes: tuple[str, str], listed: list[str], notes: list[str]
+) -> None:
     made = APIKey.objects.create_key(name="K", creator=creator, allowed_domains=["a.test"])[0]
-    fields = {**site.get(change(made)).fields, "domain_mode": "all", "ip_mode": "listed", "condition": "any"}
-    site.saved(change(made), rows(fields, "allowed_ips", ("", "203.0.113.7")))
+    page = site.saved(change(made), {**site.get(change(made)).fields, **typed})
     made.refresh_from_db()
-    assert (made.domain_mode, made.ip_mode, made.condition) == ("all", "listed", "any")
-    assert texts(made) == ["203.0.113.7"]
+    assert ((made.domain_mode, made.ip_mode), texts(made)) == (modes, listed)
+    assert page.messages[:-1] == notes
 
 
 @pytest.mark.parametrize(
@@ -374,6 +347,10 @@ def test_one_list_may_be_turned_off_while_the_other_is_turned_on(site: Admin, cr
             ),
         ),
         ({"allowed_domains-0-name": "x" * 101}, "Ensure this value has at most 100 characters (it has 101)."),
+        (
+            {"expires_at_0": "9999-12-31", "expires_at_1": "23:59:59"},
+            "This date is too far away. Leave it empty for a key that does not expire.",
+        ),
         ({"paste_domains": "a b"}, "“a b” contains a space. Enter one entry without spaces."),
         (
             {"paste_ips": "x\ud7ff\x07"},
@@ -390,7 +367,7 @@ def test_one_list_may_be_turned_off_while_the_other_is_turned_on(site: Admin, cr
     ],
     ids=str,
 )
-def test_a_refused_change_names_what_is_wrong_and_keeps_all_that_was_typed(
+def test_an_invalid_change_gets_a_sentence_and_keeps_what_was_typed(
     site: Admin, key: APIKey, typed: Fields, error: str
 ) -> None:
     fields = rows(site.get(change(key)).fields, "allowed_domains", ("Blog", "blog.example.com"))
@@ -403,7 +380,7 @@ def test_a_refused_change_names_what_is_wrong_and_keeps_all_that_was_typed(
     assert typed_again == {name: value for name, value in fields.items() if "csrf" not in name}
 
 
-def test_a_refused_change_that_is_put_right_is_saved(site: Admin, key: APIKey) -> None:
+def test_a_corrected_change_is_saved(site: Admin, key: APIKey) -> None:
     fields = {**site.get(change(key)).fields, "name": "Renamed", "paste_domains": "a.test, *"}
     page = site.refused(change(key), rows(fields, "allowed_domains", ("Blog", "blog.example.com")))
     site.saved(change(key), {**page.fields, "paste_domains": "a.test"})
@@ -412,7 +389,7 @@ def test_a_refused_change_that_is_put_right_is_saved(site: Admin, key: APIKey) -
     assert texts(key)[2:4] == ["blog.example.com", "a.test"]
 
 
-def test_what_either_list_comes_to_is_told_at_once(site: Admin, key: APIKey) -> None:
+def test_problems_of_both_lists_are_reported_together(site: Admin, key: APIKey) -> None:
     many = {"domains": [f"{number}.test" for number in range(24)], "ips": [f"10.0.0.{n}" for n in range(25)]}
     typed = {f"paste_{which}": ", ".join(entries) for which, entries in many.items()}
     assert site.refused(change(key), {**site.get(change(key)).fields, **typed}).errors == [
@@ -435,22 +412,15 @@ def test_no_more_than_ten_thousand_entries_are_pasted_at_once(site: Admin, key: 
     assert page.errors == ["Send at most 10000 entries at once."]
 
 
-def test_a_hundred_thousand_rows_are_refused(site: Admin, key: APIKey) -> None:
-    fields = {**site.get(change(key)).fields, "allowed_domains-TOTAL_FORMS": "100000"}
-    before = snapshot()
-    assert site.send(change(key), fields).status_code == 200
-    assert snapshot() == before
-
-
 @pytest.mark.parametrize("field", ["allowed_domains-TOTAL_FORMS", "allowed_domains-INITIAL_FORMS"])
-@pytest.mark.parametrize("value", ["", "x", "-1", "9" * 400])
+@pytest.mark.parametrize("value", ["", "x", "-1", "100000", "9" * 400])
 def test_a_broken_management_form_changes_nothing(site: Admin, key: APIKey, field: str, value: str) -> None:
     before = texts(key)
     assert site.send(change(key), {**site.get(change(key)).fields, field: value}).status_code in (200, 302)
     assert texts(key) == before
 
 
-def test_expiry_is_set_and_taken_away(site: Admin, key: APIKey) -> None:
+def test_the_expiry_date_is_set_and_cleared(site: Admin, key: APIKey) -> None:
     fields = site.get(change(key)).fields
     site.saved(change(key), {**fields, "expires_at_0": "2099-01-02", "expires_at_1": "03:04:05"})
     key.refresh_from_db()
@@ -464,15 +434,9 @@ def test_expiry_is_set_and_taken_away(site: Admin, key: APIKey) -> None:
     assert key.expires_at is None
 
 
-@pytest.mark.parametrize("date", ["0001-01-01", "9999-12-31"])
-def test_a_date_at_the_end_of_time_is_refused(site: Admin, key: APIKey, date: str) -> None:
-    fields = {**site.get(change(key)).fields, "expires_at_0": date, "expires_at_1": "23:59:59"}
-    assert site.refused(change(key), fields).errors == [
-        "This date is too far away. Leave it empty for a key that does not expire."
-    ]
-
-
-def test_kind_environment_token_and_creator_are_not_typed(site: Admin, key: APIKey, stranger: User) -> None:
+def test_kind_environment_token_and_creator_cannot_be_posted(
+    site: Admin, key: APIKey, stranger: User
+) -> None:
     fields = site.get(change(key)).fields
     assert not fields.keys() & {"kind", "environment", "token", "creator", "revoked_at", "last_used_at"}
     posted = {
@@ -507,23 +471,28 @@ def test_a_secret_key_has_no_domain_list_on_its_page(site: Admin, creator: User)
     assert (texts(made), made.domain_mode) == ([], "all")
 
 
-# What the settings leave to choose
-
-ONE_CHOICE: list[tuple[dict[str, Any], str]] = [
-    ({"DOMAIN_MODES": ("listed",), "EMPTY_LIST": "deny"}, "domain_mode"),
-    ({"IP_MODES": ("all",)}, "ip_mode"),
-    ({"CONDITIONS": ("by_source",)}, "condition"),
-]
+# What the settings let creators choose
 
 
-@pytest.mark.parametrize(("conf", "field"), ONE_CHOICE, ids=lambda value: str(value))
+@pytest.mark.parametrize(
+    ("conf", "field", "other"),
+    [
+        ({"DOMAIN_MODES": ("listed",), "EMPTY_LIST": "deny"}, "domain_mode", "all"),
+        ({"IP_MODES": ("all",)}, "ip_mode", "all"),
+        ({"CONDITIONS": ("by_source",)}, "condition", "any"),
+    ],
+)
 def test_one_choice_hides_the_control(
-    site: Admin, key: APIKey, settings: Any, conf: dict[str, Any], field: str
+    site: Admin, key: APIKey, settings: Any, conf: dict[str, Any], field: str, other: str
 ) -> None:
     assert field in site.get("add/").fields
     settings.ALLOWLIST = conf
     assert field not in site.get("add/").fields
     assert field not in site.get(change(key)).fields
+    stored = getattr(key, field)
+    site.saved(change(key), {**site.get(change(key)).fields, field: other})
+    key.refresh_from_db()
+    assert getattr(key, field) == stored
     [value] = next(iter(conf.values()))
     site.send("add/", new(site))
     assert getattr(APIKey.objects.get(name="New"), field) == value
@@ -533,7 +502,7 @@ LISTS = [("DOMAIN_MODES", "allowed_domains", "paste_domains"), ("IP_MODES", "all
 
 
 @pytest.mark.parametrize(("setting", "field", "box"), LISTS)
-def test_a_list_that_may_hold_nothing_is_left_out(
+def test_a_list_that_cannot_hold_entries_is_hidden(
     site: Admin, key: APIKey, creator: User, settings: Any, setting: str, field: str, box: str
 ) -> None:
     bare = APIKey.objects.create_key(name="Bare", creator=creator)[0]
@@ -548,14 +517,7 @@ def test_a_list_that_may_hold_nothing_is_left_out(
     assert rows_of not in site.get(change(key)).fields
 
 
-def test_a_control_that_is_hidden_is_not_posted_by_hand(site: Admin, key: APIKey, settings: Any) -> None:
-    settings.ALLOWLIST = {"DOMAIN_MODES": ("listed",), "EMPTY_LIST": "deny"}
-    site.saved(change(key), {**site.get(change(key)).fields, "domain_mode": "all"})
-    key.refresh_from_db()
-    assert key.domain_mode == "listed"
-
-
-def test_all_controls_hidden_leave_no_empty_section(site: Admin, settings: Any, make_user: MakeUser) -> None:
+def test_a_section_without_controls_is_hidden(site: Admin, settings: Any, make_user: MakeUser) -> None:
     settings.ALLOWLIST = {"DOMAIN_MODES": ("all",), "IP_MODES": ("all",), "CONDITIONS": ("all",)}
     user = make_user("adder", is_staff=True)
     user.user_permissions.set(
@@ -564,7 +526,7 @@ def test_all_controls_hidden_leave_no_empty_section(site: Admin, settings: Any, 
     assert "Security" not in Admin(user).get("add/").text
 
 
-def test_the_first_choice_of_the_settings_is_a_new_keys(site: Admin, settings: Any) -> None:
+def test_a_new_key_starts_with_the_first_choice_of_the_settings(site: Admin, settings: Any) -> None:
     settings.ALLOWLIST = {
         "CONDITIONS": ("any", "all"),
         "DOMAIN_MODES": ("listed", "all"),
@@ -574,7 +536,7 @@ def test_the_first_choice_of_the_settings_is_a_new_keys(site: Admin, settings: A
     assert (fields["condition"], fields["domain_mode"], fields["ip_mode"]) == ("any", "listed", "all")
 
 
-def test_what_the_settings_no_longer_offer_is_kept_by_a_key_that_has_it(
+def test_a_key_keeps_a_choice_that_the_settings_no_longer_offer(
     site: Admin, key: APIKey, creator: User, settings: Any
 ) -> None:
     key.condition = "by_source"
@@ -590,19 +552,12 @@ def test_what_the_settings_no_longer_offer_is_kept_by_a_key_that_has_it(
     ]
 
 
-def test_no_limit_offers_rows_without_end(site: Admin, key: APIKey, settings: Any) -> None:
-    settings.ALLOWLIST = {"MAX_DOMAINS": None}
-    fields = site.get(change(key)).fields
-    site.saved(change(key), {**fields, "paste_domains": ",".join(f"{number}.test" for number in range(40))})
-    assert key.allowed_domains.count() == 42
-
-
-# Who of the staff may do what: ownership narrows Django's permissions, and never widens them
+# Ownership narrows Django's permissions and never widens them
 
 
 @pytest.fixture
 def narrow(make_user: MakeUser) -> Callable[..., User]:
-    """Return a function that makes a creator with these model permissions alone."""
+    """Return a function that creates a user with these model permissions only."""
 
     def make(*codenames: str) -> User:
         user = make_user("narrow", is_staff=True)
@@ -614,7 +569,7 @@ def narrow(make_user: MakeUser) -> Callable[..., User]:
     return make
 
 
-def test_who_may_not_add_entries_cannot_paste_them(narrow: Callable[..., User]) -> None:
+def test_without_permission_to_add_entries_nothing_is_pasted(narrow: Callable[..., User]) -> None:
     user = narrow("view_apikey", "change_apikey", "view_alloweddomain", "view_allowedip", "add_allowedip")
     made = APIKey.objects.create_key(name="K", creator=user, allowed_domains=["a.test"])[0]
     site = Admin(user)
@@ -625,7 +580,7 @@ def test_who_may_not_add_entries_cannot_paste_them(narrow: Callable[..., User]) 
     assert texts(made) == ["a.test", "203.0.113.7"]
 
 
-def test_who_may_not_change_or_delete_entries_does_not(narrow: Callable[..., User]) -> None:
+def test_without_permission_to_change_or_delete_rows_stay(narrow: Callable[..., User]) -> None:
     user = narrow("view_apikey", "change_apikey", "view_alloweddomain", "add_alloweddomain")
     made = APIKey.objects.create_key(name="K", creator=user, allowed_domains=["a.test", "b.test"])[0]
     site = Admin(user)
@@ -635,7 +590,7 @@ def test_who_may_not_change_or_delete_entries_does_not(narrow: Callable[..., Use
     assert texts(made) == ["a.test", "b.test"]
 
 
-def test_a_mode_may_be_changed_by_who_may_not_see_the_entries(narrow: Callable[..., User]) -> None:
+def test_the_mode_is_changed_without_permission_to_see_entries(narrow: Callable[..., User]) -> None:
     user = narrow("view_apikey", "change_apikey")
     made = APIKey.objects.create_key(name="K", creator=user, allowed_domains=["a.test"])[0]
     site = Admin(user)
@@ -646,7 +601,7 @@ def test_a_mode_may_be_changed_by_who_may_not_see_the_entries(narrow: Callable[.
     assert made.domain_mode == "all"
 
 
-def test_who_may_only_look_is_shown_no_controls(narrow: Callable[..., User]) -> None:
+def test_permission_to_view_shows_no_controls(narrow: Callable[..., User]) -> None:
     user = narrow("view_apikey", "view_alloweddomain")
     made = APIKey.objects.create_key(name="K", creator=user, allowed_domains=["a.test"])[0]
     site = Admin(user)
@@ -717,7 +672,7 @@ def test_revoking_ends_the_key_and_is_logged(site: Admin, key: APIKey) -> None:
 
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("step", ["rotate", "revoke"])
-def test_a_step_on_a_key_revoked_in_another_tab_is_told(
+def test_a_step_on_a_key_revoked_in_another_tab_is_refused(
     site: Admin, key: APIKey, step: str, method: str
 ) -> None:
     key.revoke()
@@ -766,7 +721,7 @@ def test_steps_need_the_csrf_token(creator: User, key: APIKey) -> None:
 # Lists, searches, actions
 
 
-def test_the_list_shows_what_tells_keys_apart_and_no_whole_token(site: Admin, key: APIKey) -> None:
+def test_the_list_shows_names_hints_and_status_but_no_token(site: Admin, key: APIKey) -> None:
     APIKey.objects.create_key(name="Old", creator=key.creator, expires_at=timezone.now() - timedelta(days=1))
     APIKey.objects.create_key(name="Gone", creator=key.creator)[0].revoke()
     page = site.get("")
@@ -810,14 +765,14 @@ def test_keys_are_searched_by_name_and_filtered_by_modes(site: Admin, key: APIKe
         "project__name",
     ],
 )
-def test_guesses_by_raw_lookups_are_refused(site: Admin, key: APIKey, lookup: str) -> None:
+def test_lookups_that_could_guess_a_digest_are_refused(site: Admin, key: APIKey, lookup: str) -> None:
     assert site.client.get(f"{site.base}?{lookup}=a").status_code == 400
 
 
 @pytest.mark.parametrize(
     "query", ["kind__nonsense=1", "kind__in=", "domain_mode__isnull=x", "p=x", "o=99", "all=", "e=1"]
 )
-def test_a_broken_query_of_the_list_is_no_error(site: Admin, key: APIKey, query: str) -> None:
+def test_an_invalid_query_of_the_list_is_not_an_error(site: Admin, key: APIKey, query: str) -> None:
     assert site.client.get(f"{site.base}?{query}", follow=True).status_code in (200, 400)
 
 
@@ -856,30 +811,21 @@ def test_a_key_is_deleted_after_a_question(site: Admin, key: APIKey) -> None:
     assert LogEntry.objects.get().is_deletion()
 
 
-def test_the_history_tells_changes_in_words_without_tokens(site: Admin, key: APIKey) -> None:
-    fields = rows(site.get(change(key)).fields, "allowed_domains", ("Blog", "blog.example.com"))
-    site.saved(change(key), {**fields, "name": "Renamed", "domain_mode": "listed"})
-    page = site.get(f"{key.pk}/history/")
-    assert "Changed Name." in page.text
-    assert "Blog: blog.example.com" in page.text
-    assert not TOKEN.search(page.text)
-
-
-def test_the_history_names_pasted_entries_and_no_duplicates(site: Admin, key: APIKey) -> None:
-    fields = rows(site.get(change(key)).fields, "allowed_domains", ("Twice", "example.com"))
-    site.saved(change(key), {**fields, "paste_domains": "example.com, new.test", "paste_ips": "203.0.113.8"})
-    assert LogEntry.objects.get().get_change_message() == (
-        "Added allowed domain “new.test”. Added allowed IP address “203.0.113.8”."
+def test_the_history_names_changes_without_duplicates(site: Admin, key: APIKey) -> None:
+    fields = rows(
+        site.get(change(key)).fields, "allowed_domains", ("Twice", "example.com"), ("Blog", "b.test")
     )
+    fields |= {"name": "Renamed", "paste_domains": "example.com, new.test", "paste_ips": "203.0.113.8"}
+    site.saved(change(key), fields)
+    said = LogEntry.objects.get().get_change_message()
+    assert said == (
+        "Changed Name. Added allowed domain “Blog: b.test”. Added allowed domain “new.test”. "
+        "Added allowed IP address “203.0.113.8”."
+    )
+    assert said in site.get(f"{key.pk}/history/").text
 
 
-def test_there_is_neither_save_as_new_nor_view_on_site(site: Admin, key: APIKey) -> None:
-    response: Any = site.client.get(site.base + change(key))
-    assert "_saveasnew" not in response.content.decode()
-    assert not any("/r/" in link for link in site.get(change(key)).links)
-
-
-def test_save_as_new_by_hand_makes_a_key_of_ones_own(site: Admin, key: APIKey, creator: User) -> None:
+def test_save_as_new_creates_a_key_of_ones_own(site: Admin, key: APIKey, creator: User) -> None:
     fields = {**site.get(change(key)).fields, "kind": "publishable", "environment": "live"}
     response: Any = site.client.post(site.base + change(key), {**fields, "_saveasnew": "1"})
     assert response.status_code == 200
@@ -929,7 +875,7 @@ def test_each_write_sends_one_signal_with_its_user(
 # A custom admin site
 
 
-def test_a_custom_site_keeps_to_itself(creator: User, key: APIKey, superuser: User) -> None:
+def test_a_custom_site_links_only_to_itself(creator: User, key: APIKey, superuser: User) -> None:
     site = Admin(creator, "backoffice")
     page = site.get(change(key))
     steps = [link for link in page.links if "rotate" in link or "revoke" in link]
@@ -1008,14 +954,14 @@ def test_a_page_costs_the_same_however_long_the_lists_are(site: Admin, large: AP
     assert sent[1][1] - sent[0][1] < 2_000
 
 
-def test_a_page_looks_up_once_whose_the_key_is(site: Admin, key: APIKey, creator: User) -> None:
+def test_a_page_looks_up_the_owner_once(site: Admin, key: APIKey, creator: User) -> None:
     with statements() as asked:
         site.get(change(key))
     assert sum("creator_id" in sql.partition("WHERE")[2] for sql in asked) == 2  # And once to find it.
 
 
 @pytest.mark.parametrize("seen", ["", "x", "e30:x:y", "\x00"])
-def test_rows_that_do_not_say_what_they_showed_are_compared_with_what_is_stored(
+def test_rows_without_what_they_showed_are_compared_with_the_database(
     site: Admin, key: APIKey, seen: str
 ) -> None:
     fields = {**site.get(change(key)).fields, "allowed_domains-SEEN": seen, "allowed_domains-0-name": "Apex"}
@@ -1071,7 +1017,7 @@ def editable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("editable")
-def test_the_list_edits_rows_without_carrying_anything_back(site: Admin, key: APIKey, creator: User) -> None:
+def test_the_list_writes_only_the_fields_that_were_edited(site: Admin, key: APIKey, creator: User) -> None:
     other = APIKey.objects.create_key(name="Other", creator=creator)[0]
     old_tab = site.get("").fields
     APIKey.objects.filter(pk=key.pk).update(condition="any")
@@ -1085,9 +1031,7 @@ def test_the_list_edits_rows_without_carrying_anything_back(site: Admin, key: AP
 
 
 @pytest.mark.usefixtures("editable")
-def test_the_list_shows_a_superuser_others_keys_without_letting_them_edit(
-    superuser: User, key: APIKey
-) -> None:
+def test_a_superuser_cannot_edit_others_keys_in_the_list(superuser: User, key: APIKey) -> None:
     site = Admin(superuser)
     fields = site.get("").fields
     before = snapshot()
@@ -1096,7 +1040,7 @@ def test_the_list_shows_a_superuser_others_keys_without_letting_them_edit(
 
 
 @pytest.mark.usefixtures("editable")
-def test_a_key_deleted_while_the_list_is_saved_is_told(site: Admin, key: APIKey) -> None:
+def test_a_key_deleted_while_the_list_is_saved_is_reported(site: Admin, key: APIKey) -> None:
     fields = site.get("").fields
     meanwhile = Meanwhile(APIKey.objects.filter(pk=key.pk).delete, "UPDATE", "revision")
     with connection.execute_wrapper(meanwhile):
@@ -1127,7 +1071,7 @@ def test_a_subclass_has_inlines_of_its_own(superuser: User, monkeypatch: pytest.
     assert APIKey.objects.get().project.name == "Shop"
 
 
-# Two tabs, and somebody else's change in the middle of ours
+# Two tabs, and someone else's change in the middle of ours
 
 
 def test_a_rename_from_an_old_tab_does_not_open_the_key(site: Admin, creator: User) -> None:
@@ -1141,7 +1085,7 @@ def test_a_rename_from_an_old_tab_does_not_open_the_key(site: Admin, creator: Us
     assert texts(made) == ["a.test", "203.0.113.7"]
 
 
-def test_a_rename_from_an_old_tab_carries_no_other_field_back(site: Admin, key: APIKey) -> None:
+def test_a_rename_from_an_old_tab_restores_no_other_field(site: Admin, key: APIKey) -> None:
     old_tab = site.get(change(key)).fields
     expires = timezone.now() + timedelta(days=1)
     APIKey.objects.filter(pk=key.pk).update(condition="any", expires_at=expires)
@@ -1161,7 +1105,7 @@ def test_a_rename_from_an_old_tab_carries_no_other_field_back(site: Admin, key: 
     assert (entry.name, entry.domain) == ("Apex", "moved.example.com")
 
 
-def test_an_old_tab_that_was_refused_still_carries_nothing_back(site: Admin, creator: User) -> None:
+def test_an_old_tab_that_was_refused_restores_nothing_either(site: Admin, creator: User) -> None:
     made = APIKey.objects.create_key(name="Open", creator=creator)[0]
     old_tab = site.get(change(made)).fields
     made.restrict_domains(["a.test"])
@@ -1189,15 +1133,6 @@ def test_a_row_removed_in_another_tab_is_named(site: Admin, key: APIKey) -> None
     assert texts(key)[:2] == ["https://shop.example.com", "new.test"]
 
 
-def test_a_list_turned_off_in_another_tab_is_told(site: Admin, key: APIKey) -> None:
-    old_tab = site.get(change(key)).fields
-    key.allow_all_domains()
-    page = site.refused(change(key), {**old_tab, "allowed_domains-0-name": "Apex"})
-    assert "“example.com” was removed after you opened this page. Reload the page." in page.errors
-    key.refresh_from_db()
-    assert key.domain_mode == "all"
-
-
 def test_a_key_deleted_in_another_tab_is_not_found(site: Admin, key: APIKey) -> None:
     old_tab = site.get(change(key)).fields
     key.delete()
@@ -1206,7 +1141,7 @@ def test_a_key_deleted_in_another_tab_is_not_found(site: Admin, key: APIKey) -> 
         assert site.client.post(f"{site.base}{key.pk}/{path}").status_code == 404
 
 
-def test_a_key_deleted_while_it_is_saved_is_told(site: Admin, key: APIKey) -> None:
+def test_a_key_deleted_while_it_is_saved_is_reported(site: Admin, key: APIKey) -> None:
     fields = site.get(change(key)).fields
     meanwhile = Meanwhile(APIKey.objects.filter(pk=key.pk).delete, "UPDATE", "revision")
     with connection.execute_wrapper(meanwhile):
@@ -1216,7 +1151,7 @@ def test_a_key_deleted_while_it_is_saved_is_told(site: Admin, key: APIKey) -> No
 
 
 @pytest.mark.parametrize("step", ["rotate", "revoke"])
-def test_a_key_deleted_while_a_step_is_taken_is_told(site: Admin, key: APIKey, step: str) -> None:
+def test_a_key_deleted_while_a_step_is_taken_is_reported(site: Admin, key: APIKey, step: str) -> None:
     meanwhile = Meanwhile(APIKey.objects.filter(pk=key.pk).delete, "UPDATE", "revision")
     with connection.execute_wrapper(meanwhile):
         response = site.client.post(f"{site.base}{key.pk}/{step}/")
@@ -1225,7 +1160,7 @@ def test_a_key_deleted_while_a_step_is_taken_is_told(site: Admin, key: APIKey, s
     assert not LogEntry.objects.exists()
 
 
-def test_a_row_removed_while_it_is_saved_is_told(site: Admin, key: APIKey) -> None:
+def test_a_row_removed_while_it_is_saved_is_reported(site: Admin, key: APIKey) -> None:
     fields = {**site.get(change(key)).fields, "allowed_domains-0-name": "Apex", "name": "Renamed"}
     meanwhile = Meanwhile(lambda: key.remove_domains(["example.com"]), "UPDATE", "revision")
     with connection.execute_wrapper(meanwhile):
@@ -1236,7 +1171,7 @@ def test_a_row_removed_while_it_is_saved_is_told(site: Admin, key: APIKey) -> No
     assert key.name == "Widget"
 
 
-def test_a_deletion_of_several_asks_under_the_lock_whose_they_are(
+def test_deleting_several_keys_checks_their_owner_under_the_lock(
     superuser: User, creator: User, make_user: MakeUser
 ) -> None:
     second = make_user("second", is_superuser=True)
@@ -1260,7 +1195,7 @@ def test_a_key_deleted_twice_at_once_is_gone(site: Admin, key: APIKey) -> None:
 
 @pytest.mark.parametrize("pk", ["0", "x", "9" * 30, "%00", "1_2F", "../1", "٣"])
 @pytest.mark.parametrize("path", ["change", "delete", "history", "rotate", "revoke", "take-over"])
-def test_a_key_that_there_is_not_is_not_found(superuser: User, pk: str, path: str) -> None:
+def test_a_missing_key_is_not_found(superuser: User, pk: str, path: str) -> None:
     site = Admin(superuser)
     for method in ("get", "post"):
         assert getattr(site.client, method)(f"{site.base}{pk}/{path}/").status_code == 404

@@ -23,8 +23,9 @@ from ..models import APIKey
 from ..models.edits import OWN_FIELDS, KeyEdit, Problems
 from ..models.entries import Entry
 from ..models.list_edits import ListEdit
-from ..models.lists import DOMAINS, IPS, EntryInput, ListKind
+from ..models.lists import DOMAINS, IPS, KINDS, EntryInput, ListKind
 from ..policy.decision import Mode
+from ..policy.entries import display
 from ..policy.problems import split_pasted
 from ..policy.tokens import Kind
 from ..validators import shown
@@ -49,6 +50,10 @@ MODE_HELP = {
     "ip_mode": gettext_lazy(
         "Entries have no effect while “Allow all IPs” is selected. Selecting it deletes them."
     ),
+}
+NO_EFFECT = {
+    DOMAINS.field: gettext_lazy("The new domains have no effect while “Allow all domains” is selected."),
+    IPS.field: gettext_lazy("The new IPs have no effect while “Allow all IPs” is selected."),
 }
 SECRET_MODE = gettext_lazy(
     "Secret keys have no domain list. Choose “Allow all domains”, and list the servers' IPs instead."
@@ -249,26 +254,26 @@ class EntryFormSet(InlineFormSet):
 
 
 def create(form: APIKeyForm, formsets: list[Any], creator: Any) -> tuple[APIKey, str, list[str]]:
-    """Create the key that the forms describe; return it, its token, and the entries that came twice."""
+    """Create the key that the forms describe; return it, its token, and what the user should know."""
     names = (*OWN_FIELDS, *FIXED, DOMAINS.mode, IPS.mode)
     fields = {name: form.cleaned_data[name] for name in names if name in form.cleaned_data}
-    lists: dict[str, Any] = {kind.field: _typed(kind, form, formsets) for kind in (DOMAINS, IPS)}
+    lists: dict[str, Any] = {kind.field: _typed(kind, form, formsets) for kind in KINDS}
     key, token = APIKey.objects.create_key(creator=creator, **fields, **lists)
     for formset in formsets:
         formset.new_objects = list(formset.model.objects.filter(key=key))
-    return key, token, [text for kind in (DOMAINS, IPS) for text in _repeated(kind, lists[kind.field])]
+    return key, token, [note for kind in KINDS for note in _skipped(_repeated(kind, lists[kind.field]))]
 
 
 def change(edit: KeyEdit, form: KeyForm, formsets: list[Any]) -> list[str]:
-    """Write what the forms changed; return the entries that were listed already."""
+    """Write what the forms changed; return what the user should know."""
     edit.write(**{name: form.cleaned_data[name] for name in set(form.changed_data) & set(OWN_FIELDS)})
-    duplicates: list[str] = []
+    notes: list[str] = []
     problems = Problems()
     for entries in edit.lists:
         with problems.collected():
-            duplicates += _change_list(entries, form, formsets)
+            notes += _change_list(entries, form, formsets)
     problems.raise_any()
-    return duplicates
+    return notes
 
 
 def _change_list(entries: ListEdit, form: KeyForm, formsets: list[Any]) -> list[str]:
@@ -280,12 +285,15 @@ def _change_list(entries: ListEdit, form: KeyForm, formsets: list[Any]) -> list[
         changed = [(entry, set(names) & set(entry.changed())) for entry, names in formset.changed_objects]
         entries.rewrite(changed)
     new = _typed(entries.kind, form, rows)
-    if not new:
-        return []
+    return _add(entries, new, rows) if new else []
+
+
+def _add(entries: ListEdit, new: list[EntryInput], rows: list[Any]) -> list[str]:
     added = entries.add(new)
     for formset in rows:
         formset.new_objects = added.entries  # What the history reports: pasted entries too, no duplicates.
-    return added.duplicates
+    is_idle = added.entries and not added.in_force
+    return _skipped(added.duplicates) + ([str(NO_EFFECT[entries.kind.field])] if is_idle else [])
 
 
 def _typed(kind: ListKind, form: KeyForm, formsets: list[Any]) -> list[EntryInput]:
@@ -295,5 +303,10 @@ def _typed(kind: ListKind, form: KeyForm, formsets: list[Any]) -> list[EntryInpu
 
 
 def _repeated(kind: ListKind, entries: list[EntryInput]) -> list[str]:
-    texts = [str(kind.parse(entry if isinstance(entry, str) else entry[1]).text) for entry in entries]
+    texts = [str(kind.canonical(entry if isinstance(entry, str) else entry[1])) for entry in entries]
     return list((Counter(texts) - Counter(set(texts))).elements())
+
+
+def _skipped(duplicates: list[str]) -> list[str]:
+    listed = ", ".join(display(text) for text in duplicates)
+    return [_("Already listed: %(entries)s.") % {"entries": listed}] if duplicates else []

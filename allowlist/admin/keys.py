@@ -17,7 +17,6 @@ from django.utils.translation import gettext_lazy
 
 from ..models import APIKey
 from ..models.choices import Status
-from ..policy.entries import display
 from ..policy.tokens import Kind
 from ..signals import acting_as
 from .forms import FIXED, PASTED, APIKeyForm, EntryFormSet, KeyForm, change, controls, create
@@ -131,24 +130,23 @@ class APIKeyAdmin(StepsMixin, KeyListMixin, OwnerMixin, ModelAdmin):
         lists = [formset for formset in formsets if isinstance(formset, EntryFormSet)]
         for formset in lists:
             formset.save(commit=False)
-        duplicates = (self._change if change else self._create)(request, form, lists)
+        notes = (self._change if change else self._create)(request, form, lists)
         form.instance.refresh_from_db()
         form.changed_data = [name for name in form.changed_data if name not in PASTED.values()]
-        if duplicates:
-            listed = ", ".join(display(text) for text in duplicates)
-            messages.info(request, _("Already listed: %(entries)s.") % {"entries": listed})
+        for note in notes:
+            messages.warning(request, note)
         for formset in formsets:
             if formset not in lists:
                 self.save_formset(request, form, formset, change)
 
     def _create(self, request: HttpRequest, form: APIKeyForm, lists: list[Any]) -> list[str]:
         """Create the key. The form's instance becomes it, and the request holds its token."""
-        made, token, duplicates = create(form, lists, person(request))
+        made, token, notes = create(form, lists, person(request))
         key: APIKey = form.instance
         key.pk, key._state.adding, key._state.db = made.pk, False, made._state.db
         created(request, key)
         request.allowlist_token = token  # type: ignore[attr-defined]
-        return duplicates
+        return notes
 
     def _change(self, request: HttpRequest, form: KeyForm, lists: list[Any]) -> list[str]:
         with form.instance.editing() as edit:
