@@ -382,10 +382,11 @@ def test_an_invalid_change_gets_a_sentence_and_keeps_what_was_typed(
 
 def test_a_corrected_change_is_saved(site: Admin, key: APIKey) -> None:
     fields = {**site.get(change(key)).fields, "name": "Renamed", "paste_domains": "a.test, *"}
+    fields |= {"expires_at_0": "2099-01-02", "expires_at_1": "03:04:05"}
     page = site.refused(change(key), rows(fields, "allowed_domains", ("Blog", "blog.example.com")))
     site.saved(change(key), {**page.fields, "paste_domains": "a.test"})
     key.refresh_from_db()
-    assert key.name == "Renamed"
+    assert (key.name, key.expires_at is not None) == ("Renamed", True)
     assert texts(key)[2:4] == ["blog.example.com", "a.test"]
 
 

@@ -15,6 +15,7 @@ from django.core.paginator import Page, Paginator
 from django.forms.formsets import ManagementForm
 from django.http import QueryDict
 from django.utils.functional import cached_property
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -75,6 +76,19 @@ def _allowed(name: str) -> tuple[str, ...]:
     return allowed
 
 
+class SeenBoundField(forms.BoundField):
+    """A field that stays with the initial value that its user saw, however often its form is refused."""
+
+    def as_hidden(self, attrs: Any = None, **kwargs: Any) -> SafeString:
+        """Return the hidden input; of a form that was sent, with the initial value that it was sent with."""
+        if not kwargs.get("only_initial") or not self.form.is_bound:
+            return super().as_hidden(attrs, **kwargs)
+        # Django does so for widgets with one input. A date with its time has two.
+        name, widget = self.html_initial_name, self.field.hidden_widget()
+        seen = widget.value_from_datadict(self.form.data, self.form.files, name)
+        return widget.render(name, seen, {"id": self.html_initial_id, **(attrs or {})}, self.form.renderer)
+
+
 class KeyForm(ModelForm):
     """A key's own fields.
 
@@ -82,6 +96,7 @@ class KeyForm(ModelForm):
     meantime. So a rename sent from a tab opened long ago changes the name alone.
     """
 
+    bound_field_class = SeenBoundField
     is_change: bool
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
