@@ -19,11 +19,11 @@ User = Any
 MakeUser = Callable[..., User]
 
 STRICT = os.environ.get("ALLOWLIST_CI") == "1"
-"""Whether a test may be skipped only where a service is absent."""
+"""Whether a test may be skipped only for a missing service."""
 
 
 def pytest_sessionstart() -> None:
-    """End the run if its database is missing. Stopped by SIGTERM, a run drops its databases as after ^C."""
+    """End the run if its database is missing. On SIGTERM, drop the test databases as after Control-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     name = databases.engine()
     if name != "sqlite" and (reason := services.absent(name)):
@@ -31,7 +31,7 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests that are about another database than this run's."""
+    """Deselect the tests of other databases than this run's."""
     wrong = [item for item in items if not _is_on_its_database(item)]
     if wrong:
         config.hook.pytest_deselected(items=wrong)
@@ -44,7 +44,7 @@ def _is_on_its_database(item: pytest.Item) -> bool:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test whose services are absent, with the reason."""
+    """Skip a test whose services are missing, with the reason."""
     for reason in _absences(item):
         pytest.skip(reason)
 
@@ -58,7 +58,7 @@ def _absences(item: pytest.Item) -> list[str]:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Under ALLOWLIST_CI=1, fail a test that was skipped although nothing it needs is absent."""
+    """Under ALLOWLIST_CI=1, fail a test that was skipped although no service is missing."""
     report = yield
     if STRICT and report.skipped and not hasattr(report, "wasxfail") and not _absences(item):
         report.outcome = "failed"
@@ -68,7 +68,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(autouse=True)
 def _empty_cache() -> Iterator[None]:
-    """Start each test without what others left in the cache, such as throttles' counts."""
+    """Start each test with an empty cache, without the throttle counts of other tests."""
     cache.clear()
     yield
     cache.clear()
@@ -76,7 +76,7 @@ def _empty_cache() -> Iterator[None]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Return the clock that throttles and the cache read; it stands still until it is moved."""
+    """Return the clock that throttles and the cache read. It stands still until a test moves it."""
     clock = Clock()
     monkeypatch.setattr("time.time", clock)
     return clock
@@ -84,7 +84,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def make_user(db: None) -> MakeUser:
-    """Return a function that makes users, named as asked, of whichever model this run has."""
+    """Return a function that creates users of this run's model, with the name it is given."""
     numbers = itertools.count(1)
 
     def make(name: str = "", *, permissions: bool = False, **fields: Any) -> User:
@@ -103,7 +103,7 @@ def make_user(db: None) -> MakeUser:
 
 @pytest.fixture
 def creator(make_user: MakeUser) -> User:
-    """Return a staff user with every model permission, who creates the keys of the test."""
+    """Return a staff user with every model permission, who creates the test's keys."""
     return make_user("creator", is_staff=True, permissions=True)
 
 

@@ -26,7 +26,7 @@ def engine() -> str:
 
 
 def postgres() -> Config:
-    """Return how PostgreSQL is reached."""
+    """Return the settings of PostgreSQL."""
     return {
         "ENGINE": "django.db.backends.postgresql",
         "HOST": os.environ.get("ALLOWLIST_POSTGRES_HOST", "127.0.0.1"),
@@ -38,7 +38,7 @@ def postgres() -> Config:
 
 
 def mariadb() -> Config:
-    """Return how MariaDB is reached."""
+    """Return the settings of MariaDB."""
     return {
         "ENGINE": "django.db.backends.mysql",
         "HOST": os.environ.get("ALLOWLIST_MARIADB_HOST", "127.0.0.1"),
@@ -58,7 +58,7 @@ def databases() -> dict[str, Config]:
 def use_pymysql() -> None:
     """Let PyMySQL, which has wheels everywhere, stand in for mysqlclient."""
     pymysql.install_as_MySQLdb()
-    # Django asks for a version of mysqlclient; PyMySQL answers with the one it imitates.
+    # Django demands a version of mysqlclient; PyMySQL reports the version that it imitates.
     pymysql.version_info = (2, 2, 7, "final", 0)
 
 

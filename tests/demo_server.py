@@ -1,4 +1,4 @@
-"""The example's ``manage.py demo`` as a process of its own, with a database of its own."""
+"""The example's ``manage.py demo`` as its own process, with its own database."""
 
 import os
 import random
@@ -29,7 +29,7 @@ class Demo:
     output: str
 
     def url(self, host: str, path: str = "/") -> str:
-        """Return an address of the demo."""
+        """Return a URL of the demo."""
         return f"http://{host}:{self.port}{path}"
 
     @property
@@ -44,7 +44,7 @@ class Demo:
         return str(token)
 
     def query(self, sql: str) -> list[Any]:
-        """Return what the demo's database file answers."""
+        """Return the rows of a query of the demo's database file."""
         with closing(sqlite3.connect(self.database)) as connection:
             return connection.execute(sql).fetchall()
 
@@ -85,7 +85,7 @@ def environment(database: Path) -> dict[str, str]:
 
 @contextmanager
 def running_demo(folder: Path, port: int, recipe: str = "") -> Iterator[Demo]:
-    """Serve the demo, or that of a recipe, for as long as the block runs."""
+    """Serve the demo, or a recipe's demo, while the block runs."""
     database, log = folder / "demo.sqlite3", folder / f"demo-{port}.log"
     options = ["--recipe", recipe] if recipe else []
     command = [sys.executable, "manage.py", "demo", "--port", str(port), *options]

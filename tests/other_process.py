@@ -1,8 +1,8 @@
-"""Another process of the same project: it answers requests that it reads from its standard input.
+"""Another process of the same project, which handles the requests on its standard input.
 
 Run as ``python -m tests.other_process NAMES ALLOWLIST``, where NAMES are the databases' names by alias,
-and ALLOWLIST the app's settings, as JSON. Each line of the input is the arguments of ``probes.ask``, each
-of the output its answer.
+and ALLOWLIST the app's settings, as JSON. Each input line holds the arguments of ``visit``, each
+output line its outcome.
 """
 
 import json
@@ -23,7 +23,7 @@ Ask = Callable[..., Any]
 
 @contextmanager
 def other_process(allowlist: dict[str, Any]) -> Iterator[Ask]:
-    """Run another process on this one's databases; yield ``ask`` as it answers."""
+    """Run another process on this one's databases; yield a ``visit`` that it handles."""
     from django.db import connections
 
     from tests.probes import SERVER, SHOP, Answer
@@ -48,7 +48,7 @@ def other_process(allowlist: dict[str, Any]) -> Iterator[Ask]:
 
 
 def main(names: dict[str, str], allowlist: dict[str, Any]) -> None:
-    """Answer until the input ends."""
+    """Handle requests until the input ends."""
     for alias, name in names.items():
         settings.DATABASES[alias]["NAME"] = name
     settings.ALLOWLIST = allowlist

@@ -1,4 +1,4 @@
-"""Pages of the admin as a browser sees them: their forms' fields, their errors and messages."""
+"""The admin's pages as a browser sees them: the fields of their forms, their errors and messages."""
 
 from html.parser import HTMLParser
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from django.test import Client
 
 Fields = dict[str, Any]
-"""What a browser would send: a text by name, or a list of texts."""
+"""What a browser would send: a string by name, or a list of strings."""
 
 
 class Page(HTMLParser):
-    """Reads the page's longest form, and what the page says."""
+    """Reads the page's longest form, its messages and its text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -96,24 +96,24 @@ class Pages:
             self.client.force_login(user)
 
     def get(self, path: str, status: int = 200) -> Page:
-        """Return a page that has to have this status."""
+        """Return a page, which must have this status."""
         response: Any = self.client.get(self.base + path)
         assert response.status_code == status, response.content.decode()[:2000]
         return Page(response.content.decode())
 
     def send(self, path: str, fields: Fields) -> Any:
-        """Return the answer to a form sent."""
+        """Send a form and return the response."""
         return self.client.post(self.base + path, {"_save": "Save", **fields})
 
     def saved(self, path: str, fields: Fields) -> Page:
-        """Return the page that follows upon a form that has to be saved."""
+        """Send a form that must be saved, and return the next page."""
         response: Any = self.client.post(self.base + path, {"_continue": "Save", **fields}, follow=True)
         page = Page(response.content.decode())
         assert response.redirect_chain, (page.errors, response.status_code)
         return page
 
     def refused(self, path: str, fields: Fields) -> Page:
-        """Return the page of a form that has to be refused, shown again."""
+        """Send a form that must be refused, and return its page."""
         response: Any = self.send(path, fields)
         page = Page(response.content.decode())
         assert response.status_code == 200
@@ -129,7 +129,7 @@ class Admin(Pages):
 
 
 def rows(fields: Fields, field: str, *added: tuple[str, str]) -> Fields:
-    """Return ``fields`` with rows of (name, text) typed below those of the list ``field``."""
+    """Return ``fields`` with rows of (name, entry) typed below the rows of the list ``field``."""
     column = "domain" if field == "allowed_domains" else "ip"
     first = int(fields[f"{field}-INITIAL_FORMS"])
     typed = dict(fields)

@@ -1,4 +1,4 @@
-"""A Redis of a test's own, which it may kill, pause and start again."""
+"""A test's own Redis, which it may kill, pause and start again."""
 
 import signal
 import subprocess
@@ -15,7 +15,7 @@ from tests.demo_server import PATIENCE, free_port
 
 
 class RedisServer:
-    """``redis-server`` that is reached at ``url``, by what its ``arguments`` say."""
+    """A ``redis-server`` that listens at ``url``; ``arguments`` must say the same."""
 
     def __init__(self, url: str, *arguments: str) -> None:
         self.url = url
@@ -24,21 +24,21 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, and return when it answers."""
+        """Start it, and return when it responds."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
         self.client.ping()
 
     def kill(self) -> None:
-        """End it without a word."""
+        """Kill it."""
         self._send(signal.SIGKILL)
         self.process.wait()
 
     def pause(self) -> None:
-        """Let it hear and say nothing, with its connections open."""
+        """Stop it, with its connections open."""
         self._send(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Let it continue."""
         self._send(signal.SIGCONT)
 
     @property
@@ -58,7 +58,7 @@ def on_socket(folder: Path) -> RedisServer:
 
 
 def encrypted(folder: Path) -> RedisServer:
-    """Return a Redis that speaks TLS, with a certificate that its own URL trusts and no other."""
+    """Return a Redis with TLS, whose certificate only its own URL trusts."""
     port, key, certificate = str(free_port()), folder / "key.pem", folder / "certificate.pem"
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1"]
     names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
@@ -72,8 +72,8 @@ def encrypted(folder: Path) -> RedisServer:
 
 @contextmanager
 def running_redis(made: Callable[[Path], RedisServer] = on_socket) -> Iterator[RedisServer]:
-    """Run a Redis for as long as the block does."""
-    # Not pytest's folder: a socket's path may have some 100 characters only.
+    """Run a Redis while the block runs."""
+    # Not pytest's folder: a socket's path may have about 100 characters only.
     with tempfile.TemporaryDirectory(prefix="redis") as folder:
         server = made(Path(folder))
         server.start()

@@ -1,6 +1,6 @@
 """The services that some tests need, and whether this machine has them.
 
-``absent("node")`` is None, or the sentence that a skipped test gives for its reason.
+``absent("node")`` is None, or the reason that a skipped test gives.
 """
 
 import shutil
@@ -15,7 +15,7 @@ from tests import databases
 
 @cache
 def absent(name: str) -> str | None:
-    """Return why the service ``name`` cannot be used here, or None where it can."""
+    """Return why the service ``name`` can't be used here, or None if it can."""
     return SERVICES[name]()
 
 

@@ -1,4 +1,4 @@
-"""The test run with a custom user model: a UUID for its primary key, the e-mail address to log in."""
+"""The test run with a custom user model: a UUID for its primary key, an email address for login."""
 
 from tests.settings import *  # noqa: F403
 from tests.settings import INSTALLED_APPS as _APPS

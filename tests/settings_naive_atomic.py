@@ -5,5 +5,5 @@ from tests.settings import DATABASES as _DATABASES
 
 USE_TZ = False
 TIME_ZONE = "Pacific/Honolulu"
-# The default alone: a test that asks no other database should not have to be let into it.
+# The default only: a test that uses no other database shouldn't need access to it.
 DATABASES = {**_DATABASES, "default": {**_DATABASES["default"], "ATOMIC_REQUESTS": True}}

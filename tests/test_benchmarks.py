@@ -1,4 +1,4 @@
-"""The benchmark runs, and the documentation shows nothing but what it wrote."""
+"""The benchmark runs, and the documentation shows only what it wrote."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 TITLES = {case.title for case in CASES}
 
 
-def test_every_figure_in_the_documentation_is_a_case_s() -> None:
+def test_every_figure_in_the_documentation_is_from_a_case() -> None:
     _before, _begin, rest = PAGE.read_text().partition(report.BEGIN)
     shown, end, _after = rest.partition(report.END)
     first_cells = re.findall(r"^\| (.+?) \|", shown, re.MULTILINE)

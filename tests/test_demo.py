@@ -1,4 +1,4 @@
-"""``manage.py demo`` as people start it, and what a server gets from it over a real connection."""
+"""``manage.py demo`` as users start it, and its responses to a server over a real connection."""
 
 import http.client
 import json
@@ -29,7 +29,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 def get(demo: Demo, address: str, **headers: str) -> tuple[int, dict[str, Any]]:
-    """Ask the demo from one of this machine's loopback addresses, as ``curl --interface`` does."""
+    """Send a request from one of this machine's loopback addresses, as ``curl --interface`` does."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     connection = http.client.HTTPConnection("127.0.0.1", demo.port, PATIENCE, source_address=(address, 0))
     try:
@@ -87,7 +87,7 @@ fetch(process.argv[1], {headers: {"X-API-Key": process.argv[2]}}).then(async (re
 
 
 @pytest.mark.needs("node")
-def test_node_s_own_fetch_is_a_server_although_it_sends_a_sec_fetch_header(demo: Demo) -> None:
+def test_node_s_fetch_counts_as_a_server_despite_sec_fetch_mode(demo: Demo) -> None:
     node = shutil.which("node")
     assert node
     command = [node, "-e", FETCH, demo.url("127.0.0.1", CONFIG), demo.server_token]
@@ -98,8 +98,8 @@ def test_node_s_own_fetch_is_a_server_although_it_sends_a_sec_fetch_header(demo:
 
 
 @pytest.mark.needs("node")
-def test_node_s_own_fetch_sends_sec_fetch_mode() -> None:
-    """Hold on to the fact that makes the test above one."""
+def test_node_s_fetch_sends_sec_fetch_mode_only() -> None:
+    """The test above depends on this fact."""
     node = shutil.which("node")
     assert node
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -120,14 +120,14 @@ def test_refusals_are_logged_with_reason_and_key_but_without_the_token(demo: Dem
     assert demo.server_token not in log
 
 
-def test_what_is_printed_says_where_to_look(demo: Demo) -> None:
+def test_the_demo_prints_where_to_look(demo: Demo) -> None:
     for host in ("shop.localhost", "partner.localhost", "copycat.localhost"):
         assert demo.url(host) in demo.output
     assert f"{demo.url('localhost', '/admin/')}   (login demo, password demo)" in demo.output
     assert f"curl -i -H 'X-API-Key: {demo.server_token}' {demo.url('127.0.0.1', CONFIG)}" in demo.output
 
 
-def test_a_taken_port_is_told_in_a_sentence_before_anything_is_done(demo: Demo, tmp_path: Path) -> None:
+def test_a_used_port_is_reported_before_anything_is_done(demo: Demo, tmp_path: Path) -> None:
     database = tmp_path / "never.sqlite3"
     second = run("demo", "--port", str(demo.port), database=database)
     assert second.returncode == 1
@@ -147,7 +147,7 @@ def test_a_taken_port_is_told_in_a_sentence_before_anything_is_done(demo: Demo, 
         (("--bind", "192.0.2.1"), "on 192.0.2.1 can't be used"),
     ],
 )
-def test_an_address_that_is_none_is_told_in_a_sentence(
+def test_an_invalid_port_or_address_is_reported_in_a_sentence(
     arguments: tuple[str, str], message: str, tmp_path: Path
 ) -> None:
     command = run("demo", *arguments, database=tmp_path / "never.sqlite3")
@@ -167,7 +167,7 @@ def test_the_demo_s_known_password_never_reaches_a_deployed_site(tmp_path: Path)
     assert "the demo runs only with DEBUG." in command.stderr
 
 
-def test_a_second_start_on_another_port_reuses_the_key_and_lists_that_port(tmp_path: Path) -> None:
+def test_a_start_on_another_port_reuses_the_key_and_lists_the_port(tmp_path: Path) -> None:
     seen = []
     for port in (free_port(), free_port()):
         with running_demo(tmp_path, port) as demo:
@@ -179,7 +179,7 @@ def test_a_second_start_on_another_port_reuses_the_key_and_lists_that_port(tmp_p
     assert seen[0] == seen[1]
 
 
-def test_the_demo_s_user_is_no_superuser_and_may_manage_keys(demo: Demo) -> None:
+def test_the_demo_s_user_may_manage_keys_and_is_not_a_superuser(demo: Demo) -> None:
     assert demo.query("SELECT username, is_staff, is_superuser FROM auth_user") == [("demo", 1, 0)]
     permissions = demo.query(
         "SELECT codename FROM auth_permission JOIN auth_user_user_permissions AS mine"
@@ -188,7 +188,7 @@ def test_the_demo_s_user_is_no_superuser_and_may_manage_keys(demo: Demo) -> None
     assert {("add_apikey",), ("change_apikey",), ("add_alloweddomain",), ("view_lead",)} <= set(permissions)
 
 
-def test_without_the_dependencies_the_line_that_installs_them_is_printed() -> None:
+def test_missing_dependencies_are_reported_with_how_to_install_them() -> None:
     # -S leaves the installed packages out, as in a fresh checkout.
     command = [sys.executable, "-S", "manage.py", "demo"]
     bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -199,7 +199,7 @@ def test_without_the_dependencies_the_line_that_installs_them_is_printed() -> No
     assert "Traceback" not in process.stderr
 
 
-def test_deployed_the_example_passes_django_s_own_checks(tmp_path: Path) -> None:
+def test_the_deployed_example_passes_django_s_checks(tmp_path: Path) -> None:
     command = run(
         *("check", "--deploy", "--fail-level", "WARNING"),
         database=tmp_path / "never.sqlite3",

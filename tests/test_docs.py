@@ -1,4 +1,4 @@
-"""The reference names everything there is, and the README's lines are the ones that work."""
+"""The reference is complete, and the README's commands are the tested ones."""
 
 import re
 from dataclasses import fields
@@ -17,7 +17,7 @@ INSTALL = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/b
 
 
 def rows(page: str) -> dict[str, list[str]]:
-    """Return the rows of a page's tables by what is in their first cell."""
+    """Return the rows of a page's tables by their first cell."""
     text = (ROOT / "docs" / page).read_text()
     cells = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line
@@ -57,7 +57,7 @@ def test_every_module_has_a_sentence_on_the_page_about_the_code() -> None:
     assert all(sentence.endswith(".") for (sentence,) in sentences.values())
 
 
-def test_the_readme_s_two_commands_are_the_ones_promised() -> None:
+def test_the_readme_has_its_two_commands() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     assert [line for line in lines if line.startswith("python3 ")] == [
         f"{INSTALL}manage.py demo",
@@ -66,7 +66,7 @@ def test_the_readme_s_two_commands_are_the_ones_promised() -> None:
 
 
 def threats() -> list[list[str]]:
-    """Return the threat model's rows: threat, what is done, the tests that hold it."""
+    """Return the threat model's rows: threat, protection, tests."""
     text = (ROOT / "docs/explanation/security.md").read_text()
     table = text.partition("## Threats")[2].partition("\n## ")[0]
     rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("|")]
@@ -82,13 +82,13 @@ def test_every_threat_names_tests_that_exist(row: list[str]) -> None:
         assert re.search(rf"^ *(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE), (path, name)
 
 
-def test_the_security_page_opens_with_the_rule_and_lists_what_is_not_protected() -> None:
+def test_the_security_page_has_the_rule_and_its_limits() -> None:
     text = (ROOT / "docs/explanation/security.md").read_text()
     assert text.split("\n\n")[1].startswith("**Access is granted if and only if**")
     assert "## What it does not protect against" in text
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
-def test_what_a_page_links_to_is_there(page: Path) -> None:
+def test_links_of_the_pages_lead_to_files(page: Path) -> None:
     links = re.findall(r"\]\(((?!https?://)[^)#]+)", page.read_text())
     assert [link for link in links if not (ROOT / link).exists()] == []

@@ -1,4 +1,4 @@
-"""What is installed: ``allowlist/`` with everything in it, and nothing beside it."""
+"""The wheel contains ``allowlist/`` with everything in it, and nothing else."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ METADATA = "django_allowlist-0.1.0.dist-info"
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """Build the wheel with the back end that the development dependencies hold: no network."""
+    """Build the wheel without network, with the back end from the development dependencies."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -26,12 +26,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_the_package_and_its_metadata_alone(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_contains_the_package_and_its_metadata_only(wheel: zipfile.ZipFile) -> None:
     assert {name.partition("/")[0] for name in wheel.namelist()} == {"allowlist", METADATA}
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_contains_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
     files = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "allowlist").rglob("*")
@@ -42,7 +42,7 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> No
 
 
 @pytest.mark.slow
-def test_the_metadata_say_what_the_package_is(wheel: zipfile.ZipFile) -> None:
+def test_the_metadata_describe_the_package(wheel: zipfile.ZipFile) -> None:
     metadata = message_from_string(wheel.read(f"{METADATA}/METADATA").decode())
     assert metadata["Name"] == "django-allowlist"
     assert metadata["License-Expression"] == "MIT"
@@ -57,6 +57,6 @@ def test_the_app_needs_five_packages_and_no_more() -> None:
     assert names == {"Django", "djangorestframework", "django-ipware", "ada-url", "publicsuffixlist"}
 
 
-def test_the_changelog_tells_of_this_version() -> None:
+def test_the_changelog_has_this_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)

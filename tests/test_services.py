@@ -1,4 +1,4 @@
-"""The marks of this test suite do what they say, the strictness of ALLOWLIST_CI included."""
+"""The marks and names of this test suite keep their rules, and ALLOWLIST_CI is strict."""
 
 import importlib
 import os
@@ -19,7 +19,7 @@ NOWHERE = {
 
 
 @pytest.mark.parametrize("name", NOWHERE)
-def test_an_unreachable_database_is_absent_and_the_sentence_says_where_it_was_looked_for(
+def test_an_unreachable_database_is_reported_with_its_address(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable, value in NOWHERE[name].items():
@@ -27,7 +27,7 @@ def test_an_unreachable_database_is_absent_and_the_sentence_says_where_it_was_lo
     assert "not reachable on 127.0.0.1:1 (" in (services.SERVICES[name]() or "")
 
 
-def test_programs_are_absent_where_they_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_programs_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     assert services.SERVICES["chromium"]() == "chromium and chromedriver not installed"
     assert services.SERVICES["node"]() == "node not installed"
@@ -47,7 +47,7 @@ def test_each_engine_has_two_databases_of_its_own(name: str, monkeypatch: pytest
     assert config["default"]["TEST"]["NAME"] != config["other"]["TEST"]["NAME"]
 
 
-def test_pymysql_passes_for_mysqlclient() -> None:
+def test_pymysql_replaces_mysqlclient() -> None:
     databases.use_pymysql()
     assert importlib.import_module("MySQLdb") is pymysql
     assert pymysql.version_info >= (2, 2, 1)
@@ -90,14 +90,14 @@ def test_a_skip_passes_by_default_and_fails_in_ci(tmp_path: Path) -> None:
     assert "although every service it needs is here" in strict.stdout
 
 
-def test_an_absent_service_is_skipped_with_its_reason_even_in_ci(tmp_path: Path) -> None:
+def test_a_missing_service_is_skipped_with_its_reason_even_in_ci(tmp_path: Path) -> None:
     run = run_pytest(tmp_path, NEEDS_NODE, ALLOWLIST_CI="1", PATH="/nonexistent")
     assert run.returncode == 0, run.stdout
     assert "node not installed" in run.stdout
     assert "1 skipped, 1 deselected" in run.stdout
 
 
-def test_a_run_on_an_absent_database_ends_at_once_and_says_so(tmp_path: Path) -> None:
+def test_a_run_on_a_missing_database_ends_at_once_with_the_reason(tmp_path: Path) -> None:
     run = run_pytest(tmp_path, SKIPS, ALLOWLIST_TEST_DB="postgres", **NOWHERE["postgres"])
     assert run.returncode == 2
     assert "ALLOWLIST_TEST_DB=postgres, but PostgreSQL is not reachable" in run.stdout + run.stderr

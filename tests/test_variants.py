@@ -1,4 +1,4 @@
-"""The suite once more under other settings, each in a process of its own: they are fixed for one."""
+"""Parts of the suite under other settings, each in its own process, as settings are fixed for a process."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 VARIANTS = {
-    # A UUID for the users' key, the e-mail address to log in.
+    # A UUID for the users' primary key, an email address for login.
     "tests.settings_custom_user": ("keys", "api", "admin", "ownership"),
     # USE_TZ=False and ATOMIC_REQUESTS, far behind UTC.
     "tests.settings_naive_atomic": ("keys", "freshness", "last_use", "fail_closed", "api", "api_projects"),

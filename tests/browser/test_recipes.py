@@ -1,4 +1,4 @@
-"""Each recipe's demo in a real browser: a listed page is served, and another one is told why not."""
+"""Each recipe's demo in a real browser: a listed page is served, another page shows the refusal."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,12 +59,12 @@ def said(browser: Chrome) -> str:
 
 
 def failures(browser: Chrome) -> list[str]:
-    """Return what the browser's console says of requests that failed or were blocked."""
+    """Return the console's messages about requests that failed or were blocked."""
     logged = browser.get_log("browser")  # type: ignore[no-untyped-call]
     return [str(entry["message"]) for entry in logged if entry["source"] in ("network", "javascript")]
 
 
-def test_a_listed_page_is_served_and_an_unlisted_one_shows_the_refusal(
+def test_a_listed_page_is_served_and_another_page_shows_the_refusal(
     demo: Demo, browser: Chrome, screenshots: Path, recipe: str
 ) -> None:
     shown = SHOWN[recipe]
@@ -76,7 +76,7 @@ def test_a_listed_page_is_served_and_an_unlisted_one_shows_the_refusal(
     browser.get(demo.url("copycat.localhost"))
     assert shown.refused in said(browser)
     browser.save_screenshot(str(screenshots / f"{recipe}-copycat.png"))
-    # Refused by the server's answer, which the page could read: not blocked by the browser.
+    # The server refused it with a response that the page could read. The browser didn't block it.
     (failure,) = failures(browser)
     assert f"responded with a status of {shown.status}" in failure
 

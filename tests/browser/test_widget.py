@@ -33,7 +33,7 @@ def find(browser: Chrome, css: str) -> WebElement:
 
 
 def wait_for(browser: Chrome, css: str) -> None:
-    """Wait until the page has an element, and so until a form that was sent is answered."""
+    """Wait until the page has an element, such as after a form was sent."""
     WebDriverWait(browser, PATIENCE).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, css))
 
 
@@ -52,7 +52,7 @@ def embed(browser: Chrome, demo: Demo, key: str) -> None:
 
 
 def statuses(browser: Chrome) -> list[str]:
-    """Return what the browser's console says of failed requests, favicons apart."""
+    """Return the console's messages about failed requests, without favicons."""
     logged = [str(entry["message"]) for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
     return [message for message in logged if "responded with a status of" in message]
 
@@ -106,7 +106,7 @@ def test_an_unlisted_page_shows_the_sentence_and_stores_nothing(
     assert demo.query("SELECT count(*) FROM configurator_lead") == [(0,)]
 
 
-def test_an_unlisted_page_that_submits_by_itself_is_refused_too(demo: Demo, browser: Chrome) -> None:
+def test_an_unlisted_page_that_submits_without_the_widget_is_refused(demo: Demo, browser: Chrome) -> None:
     browser.get(demo.url("copycat.localhost"))
     answer = browser.execute_async_script(
         "const [url, key, done] = arguments;"
@@ -121,9 +121,7 @@ def test_an_unlisted_page_that_submits_by_itself_is_refused_too(demo: Demo, brow
     assert demo.query("SELECT count(*) FROM configurator_lead") == [(0,)]
 
 
-def test_the_service_says_what_is_wrong_with_an_address_and_the_form_stays(
-    demo: Demo, browser: Chrome
-) -> None:
+def test_an_invalid_email_address_is_reported_and_the_form_stays(demo: Demo, browser: Chrome) -> None:
     browser.get(demo.url("shop.localhost"))
     # An address that browsers accept and we do not.
     fill_in(browser, "ada@example")
@@ -133,7 +131,7 @@ def test_the_service_says_what_is_wrong_with_an_address_and_the_form_stays(
     assert find(browser, "button").is_enabled()
 
 
-def test_a_line_without_a_key_and_one_with_a_wrong_key_say_so(demo: Demo, browser: Chrome) -> None:
+def test_a_missing_and_a_wrong_key_are_reported(demo: Demo, browser: Chrome) -> None:
     browser.get(demo.url("shop.localhost"))
     find(browser, "form")
     embed(browser, demo, "")
@@ -153,7 +151,9 @@ def test_a_line_without_a_key_and_one_with_a_wrong_key_say_so(demo: Demo, browse
         ("Promise.reject(new TypeError('Failed to fetch'))", "The configurator can't be reached."),
     ],
 )
-def test_other_failures_are_readable(demo: Demo, browser: Chrome, fetch: str, message: str) -> None:
+def test_other_failures_have_their_own_sentences(
+    demo: Demo, browser: Chrome, fetch: str, message: str
+) -> None:
     browser.get(demo.url("shop.localhost"))
     find(browser, "form")
     browser.execute_script(f"window.fetch = () => {fetch}")
@@ -161,7 +161,7 @@ def test_other_failures_are_readable(demo: Demo, browser: Chrome, fetch: str, me
     assert find(browser, ".notice").text.startswith(message)
 
 
-def test_a_domain_added_in_the_admin_counts_at_once(demo: Demo, browser: Chrome, screenshots: Path) -> None:
+def test_a_domain_added_in_the_admin_works_at_once(demo: Demo, browser: Chrome, screenshots: Path) -> None:
     browser.get(demo.url("localhost", "/admin/"))
     browser.find_element(By.NAME, "username").send_keys("demo")
     browser.find_element(By.NAME, "password").send_keys("demo", "\n")

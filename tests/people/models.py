@@ -1,4 +1,4 @@
-"""A user model unlike Django's: UUID primary key, e-mail address for login, no username."""
+"""A user model unlike Django's: UUID primary key, email address for login, no username."""
 
 import uuid
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ class PersonManager(BaseUserManager["Person"]):
 
 
 class Person(AbstractBaseUser, PermissionsMixin):
-    """Somebody who logs in with an e-mail address."""
+    """A user who logs in with an email address."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     email = models.EmailField(unique=True)

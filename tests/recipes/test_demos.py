@@ -1,4 +1,4 @@
-"""What the recipes' demos print for servers to ask is asked here, and answered as they say."""
+"""Runs the calls that the recipes' demos print: each response has the status that the demo prints."""
 
 import re
 import subprocess
@@ -14,11 +14,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.needs("curl")]
 PRINTED = re.compile(r"^  (\d{3}), (.+?):  (.*\bcurl .*)$", re.MULTILINE)
 STATUS = re.compile(r"HTTP/[\d.]+ (\d{3})")
 PATIENCE = 300
-"""Seconds a call may take: one of them asks until it is told to wait."""
+"""Seconds a call may take: one of them sends requests until it is throttled."""
 
 
 @pytest.mark.parametrize("name", recipes.NAMES)
-def test_at_each_start_every_printed_call_is_answered_as_it_says(name: str, tmp_path: Path) -> None:
+def test_at_each_start_every_printed_call_has_its_printed_status(name: str, tmp_path: Path) -> None:
     keys = []
     for _start in range(2):
         with running_demo(tmp_path, free_port(), name) as demo:
@@ -31,6 +31,6 @@ def test_at_each_start_every_printed_call_is_answered_as_it_says(name: str, tmp_
 
 
 def last_status(call: str) -> str:
-    """Run what people would paste into a shell; return the status of its last answer."""
+    """Run a printed call in a shell; return the status of its last response."""
     run = subprocess.run(["bash", "-c", call], capture_output=True, text=True, check=True, timeout=PATIENCE)
     return str(STATUS.findall(run.stdout)[-1])

@@ -90,13 +90,13 @@ def test_the_table_of_requests(
 ) -> None:
     """Rows 1 to 4 of the table, for the widget and the API; the sentences above it say the same."""
     configure(project, *domains)
-    answer = ask(token=project.key.token, **request_of, **source)
+    response = ask(token=project.key.token, **request_of, **source)
     if is_served:
-        assert (answer.status_code, body(answer)["project"]) == (status, "Customers")
+        assert (response.status_code, body(response)["project"]) == (status, "Customers")
     else:
-        assert (answer.status_code, body(answer)["message"]) == (401, "Domain not allowed")
-        assert answer["WWW-Authenticate"] == "Api-Key"
-        assert "yourapp" not in answer.content.decode()
+        assert (response.status_code, body(response)["message"]) == (401, "Domain not allowed")
+        assert response["WWW-Authenticate"] == "Api-Key"
+        assert "yourapp" not in response.content.decode()
 
 
 def test_each_incoming_request_is_inspected(project: Project) -> None:

@@ -112,10 +112,10 @@ def test_both_endpoints_check_origin_or_referer(
     Referer) header against the allowlist on your publishable key. If the header isn't on the list, we
     return 403 Forbidden.'
     """
-    answers = [send(locked, headers=headers) for send in (config, submit)]
-    assert [answer.status_code for answer in answers] == ([403, 403] if why else [200, 201])
-    assert [reason(answer) for answer in answers] == [why, why]
-    assert not why or b"example.com" not in answers[0].content
+    responses = [send(locked, headers=headers) for send in (config, submit)]
+    assert [response.status_code for response in responses] == ([403, 403] if why else [200, 201])
+    assert [reason(response) for response in responses] == [why, why]
+    assert not why or b"example.com" not in responses[0].content
 
 
 @pytest.mark.parametrize(("headers", "why"), HEADERS, ids=str)
@@ -259,9 +259,9 @@ def test_the_browser_s_console_shows_a_403_from_the_api(locked: APIKey) -> None:
     """'The browser console shows a 403 from the API.' CORS doesn't block the request."""
     asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-api-key"}
     preflight = ask(CONFIG, method="OPTIONS", origin=COPYCAT, headers=asked)
-    answer = config(locked, COPYCAT)
-    assert (preflight.status_code, answer.status_code) == (200, 403)
-    assert [each["Access-Control-Allow-Origin"] for each in (preflight, answer)] == [COPYCAT, COPYCAT]
+    response = config(locked, COPYCAT)
+    assert (preflight.status_code, response.status_code) == (200, 403)
+    assert [each["Access-Control-Allow-Origin"] for each in (preflight, response)] == [COPYCAT, COPYCAT]
 
 
 def test_last_used_at_does_not_advance_on_a_refusal(locked: APIKey) -> None:
@@ -287,8 +287,8 @@ def test_a_spoofed_origin_is_served_but_hits_the_rate_limit(locked: APIKey, cloc
     """
     assert [config(locked, HOTEL).status_code for _time in range(59)] == [200] * 59
     assert submit(locked, HOTEL).status_code == 201
-    for answer in (config(locked, HOTEL), submit(locked, HOTEL)):
-        assert (answer.status_code, answer["Retry-After"]) == (429, "60")
+    for response in (config(locked, HOTEL), submit(locked, HOTEL)):
+        assert (response.status_code, response["Retry-After"]) == (429, "60")
     assert Lead.objects.count() == 1
     clock.advance(MINUTE)
     assert submit(locked, HOTEL).status_code == 201

@@ -36,9 +36,9 @@ def make(client: Client, origins: Any = None, **config: Any) -> Any:
     """Make a bot and return it as the API shows it."""
     config |= {} if origins is None else {"allowedOrigins": origins}
     data = {"name": "Acme Support Bot", "clientUrl": APEX, "widgetConfig": config}
-    answer = write(client, "", data)
-    assert answer.status_code == 201, answer.content
-    return body(answer)
+    response = write(client, "", data)
+    assert response.status_code == 201, response.content
+    return body(response)
 
 
 def patch(client: Client, bot: Any, origins: Any) -> Answer:
@@ -53,11 +53,11 @@ def boot(bot: Any, origin: str | None = None, **options: Any) -> Answer:
 
 def loads(bot: Any, origin: str | None = None, **options: Any) -> bool:
     """Return whether the widget gets its bot's config; if not, it is refused by domain."""
-    answer = boot(bot, origin, **options)
-    if answer.status_code == 200:
-        assert body(answer)["publicId"] == bot["publicId"]
+    response = boot(bot, origin, **options)
+    if response.status_code == 200:
+        assert body(response)["publicId"] == bot["publicId"]
         return True
-    assert (answer.status_code, body(answer)["message"]) == (403, DOMAIN_MESSAGE)
+    assert (response.status_code, body(response)["message"]) == (403, DOMAIN_MESSAGE)
     return False
 
 
@@ -148,9 +148,9 @@ def test_as_many_origins_as_an_owner_has(owner: Client) -> None:
 def test_the_widget_fetches_its_config_by_the_public_id(owner: Client) -> None:
     """“When the widget boots on a page, it fetches /v1/public/bots/{publicId}/config”."""
     bot = make(owner, [APEX])
-    answer = boot(bot, APEX)
-    assert answer.status_code == 200
-    assert body(answer) == {name: bot[name] for name in ("publicId", "name", "widgetConfig")}
+    response = boot(bot, APEX)
+    assert response.status_code == 200
+    assert body(response) == {name: bot[name] for name in ("publicId", "name", "widgetConfig")}
     assert bot["publicId"] == APIKey.objects.get().token
 
 
@@ -253,26 +253,26 @@ def test_the_answer_names_the_origin_that_asked_and_never_a_star(owner: Client) 
     """“returns Access-Control-Allow-Origin: * unconditionally”: pages may read what they are answered."""
     bot = make(owner, [APEX])
     for origin, status in ((APEX, 200), (EVIL, 403)):
-        answer = boot(bot, origin)
-        assert (answer.status_code, answer["Access-Control-Allow-Origin"]) == (status, origin)
-        assert "Origin" in answer["Vary"]
+        response = boot(bot, origin)
+        assert (response.status_code, response["Access-Control-Allow-Origin"]) == (status, origin)
+        assert "Origin" in response["Vary"]
     assert "Access-Control-Allow-Credentials" not in boot(bot, APEX)
 
 
 @pytest.mark.parametrize("public_id", [UNKNOWN, "acme"])
 def test_an_unknown_public_id_is_no_bot(public_id: str) -> None:
-    answer = boot({"publicId": public_id}, APEX)
-    assert (answer.status_code, body(answer)["reason"]) == (401, "key_invalid")
+    response = boot({"publicId": public_id}, APEX)
+    assert (response.status_code, body(response)["reason"]) == (401, "key_invalid")
 
 
 def test_the_key_that_is_judged_is_the_bot_that_is_shown(owner: Client) -> None:
     """“Your allowedOrigins list is the allowlist”: that of the bot which is answered."""
     ours, theirs = make(owner, [APEX]), make(owner, [EVIL])
     # A key in the header goes before the one in the path.
-    answer = ask(f"/v1/public/bots/{ours['publicId']}/config", theirs["publicId"], origin=EVIL)
-    assert (answer.status_code, body(answer)["publicId"]) == (200, theirs["publicId"])
-    answer = ask(f"/v1/public/bots/{ours['publicId']}/config", theirs["publicId"], origin=APEX)
-    assert answer.status_code == 403
+    response = ask(f"/v1/public/bots/{ours['publicId']}/config", theirs["publicId"], origin=EVIL)
+    assert (response.status_code, body(response)["publicId"]) == (200, theirs["publicId"])
+    response = ask(f"/v1/public/bots/{ours['publicId']}/config", theirs["publicId"], origin=APEX)
+    assert response.status_code == 403
 
 
 def test_a_key_without_a_bot_has_no_config(creator: Any) -> None:
@@ -288,7 +288,7 @@ def test_a_key_without_a_bot_has_no_config(creator: Any) -> None:
 def test_the_page_s_own_call_makes_a_bot(creator: Any) -> None:
     """“Pass allowedOrigins in widgetConfig when you create the bot: curl -X POST .../api/bots”."""
     bearer = Token.objects.create(user=creator)
-    answer = Client(enforce_csrf_checks=True).post(
+    response = Client(enforce_csrf_checks=True).post(
         "/api/bots",
         headers={"Authorization": f"Bearer {bearer.key}"},
         content_type="application/json",
@@ -300,8 +300,8 @@ def test_the_page_s_own_call_makes_a_bot(creator: Any) -> None:
             }
         ),
     )
-    assert answer.status_code == 201
-    bot = body(answer)
+    assert response.status_code == 201
+    bot = body(response)
     assert (bot["name"], bot["clientUrl"]) == ("Acme Support Bot", APEX)
     assert bot["widgetConfig"]["allowedOrigins"] == [APEX, WWW]
     assert (loads(bot, APEX), loads(bot, WWW), loads(bot, STAGING)) == (True, True, False)
@@ -320,17 +320,17 @@ def test_the_list_is_patched_and_counts_at_the_next_boot(owner: Client) -> None:
     """“A dedicated PATCH surface for widgetConfig is on the roadmap”: here it is."""
     bot = make(owner, [APEX])
     assert loads(bot, APEX)
-    answer = patch(owner, bot, [WWW, LOCAL])
-    assert answer.status_code == 200
-    assert body(answer) == {**bot, "widgetConfig": {**bot["widgetConfig"], "allowedOrigins": [WWW, LOCAL]}}
+    response = patch(owner, bot, [WWW, LOCAL])
+    assert response.status_code == 200
+    assert body(response) == {**bot, "widgetConfig": {**bot["widgetConfig"], "allowedOrigins": [WWW, LOCAL]}}
     assert (loads(bot, APEX), loads(bot, WWW), loads(bot, LOCAL)) == (False, True, True)
 
 
 def test_a_rename_leaves_the_list_and_the_public_id_alone(owner: Client) -> None:
     """“persisted on your bot record”: the rest of the record can change around it."""
     bot = make(owner, [APEX])
-    answer = write(owner, f"/{bot['id']}", {"name": "Helper", "clientUrl": WWW}, "PATCH")
-    assert body(answer) == {**bot, "name": "Helper", "clientUrl": WWW}
+    response = write(owner, f"/{bot['id']}", {"name": "Helper", "clientUrl": WWW}, "PATCH")
+    assert body(response) == {**bot, "name": "Helper", "clientUrl": WWW}
     assert body(boot(bot, APEX))["name"] == "Helper"
     assert APIKey.objects.get().name == "Helper"
 

@@ -45,7 +45,7 @@ def sentences(name: str) -> list[tuple[str, str]]:
     _before, _heading, table = page(name).partition(HEADING)
     lines = [line for line in table.splitlines() if line.startswith("|")]
     rows = [re.split(r"(?<!\\)\|", line.strip("|")) for line in lines[2:]]
-    return [(quote.strip(), answer.strip()) for quote, answer in rows]
+    return [(quote.strip(), holder.strip()) for quote, holder in rows]
 
 
 def names_of_tests(path: Path) -> set[str]:
@@ -79,12 +79,12 @@ def test_a_page_shows_the_whole_of_the_permission(name: str) -> None:
 
 
 @PAGES
-def test_every_sentence_has_a_test_that_there_is_or_a_reason_why_not(name: str) -> None:
+def test_every_sentence_names_an_existing_test_or_a_reason(name: str) -> None:
     named: list[tuple[str, str]] = []
-    for quote, answer in sentences(name):
-        assert quote, answer
-        assert answer, quote
-        named += re.findall(r"`(?:tests/recipes/)?([\w/]+\.py)::(\w+)", answer)
+    for quote, holder in sentences(name):
+        assert quote, holder
+        assert holder, quote
+        named += re.findall(r"`(?:tests/recipes/)?([\w/]+\.py)::(\w+)", holder)
     assert named
     known = {file: names_of_tests(TESTS / file) for file in {file for file, _test in named}}
     assert [f"{file}::{test}" for file, test in named if test not in known[file]] == []

@@ -50,12 +50,12 @@ def resources(key: APIKey, origin: str | None = None, address: str = OTHER_SERVE
 
 def is_permitted(key: APIKey, origin: str | None = None, address: str = OTHER_SERVER) -> bool:
     """Return whether the response shows the resources; if not, it is the page's error response."""
-    answer = resources(key, origin, address)
-    if answer.status_code == 200:
-        assert body(answer) == {"resources": ["rooms", "rates"]}
+    response = resources(key, origin, address)
+    if response.status_code == 200:
+        assert body(response) == {"resources": ["rooms", "rates"]}
         return True
-    assert (answer.status_code, body(answer)["code"]) == (403, "PERMISSION_DENIED")
-    assert body(answer)["message"] in (DOMAIN_MESSAGE, IP_MESSAGE)
+    assert (response.status_code, body(response)["code"]) == (403, "PERMISSION_DENIED")
+    assert body(response)["message"] in (DOMAIN_MESSAGE, IP_MESSAGE)
     return False
 
 
@@ -262,10 +262,10 @@ def test_the_error_response_is_the_page_s_and_names_domain_or_ip(
     """
     restricted.condition = condition
     restricted.save()
-    answer = resources(restricted, origin, address)
-    assert (answer.status_code, answer["Content-Type"]) == (403, "application/json")
-    said = body(answer)
-    assert (said["code"], said["message"], said["reason"]) == ("PERMISSION_DENIED", message, why)
+    response = resources(restricted, origin, address)
+    assert (response.status_code, response["Content-Type"]) == (403, "application/json")
+    shown = body(response)
+    assert (shown["code"], shown["message"], shown["reason"]) == ("PERMISSION_DENIED", message, why)
 
 
 def test_the_remedy_for_an_origin_that_is_not_registered(restricted: APIKey) -> None:

@@ -40,12 +40,12 @@ def orders(token: str | None, origin: str | None = None, address: str = SERVER, 
     return ask(ORDERS, token, origin=origin, REMOTE_ADDR=address, **options)
 
 
-def is_granted(answer: Answer) -> bool:
+def is_granted(response: Answer) -> bool:
     """Return whether the response shows the orders; if not, it is the refusal and nothing else."""
-    if answer.status_code == 200:
-        assert [order["number"] for order in body(answer)["orders"]] == [1001, 1002]
+    if response.status_code == 200:
+        assert [order["number"] for order in body(response)["orders"]] == [1001, 1002]
         return True
-    assert (answer.status_code, body(answer)) == (403, DENIED)
+    assert (response.status_code, body(response)) == (403, DENIED)
     return False
 
 
@@ -170,10 +170,10 @@ def test_a_browser_without_a_readable_domain_is_denied(restricted: APIKey, heade
 
 def test_the_access_denied_response_is_the_page_s_to_the_letter(restricted: APIKey) -> None:
     """“If access validation fails, the API returns: {"error": ...} HTTP Status Code: 403 Forbidden”."""
-    for answer in (orders(restricted.token, OTHER_SITE), orders(restricted.token, address=OTHER_SERVER)):
-        assert (answer.status_code, answer.reason_phrase) == (403, "Forbidden")
-        assert answer["Content-Type"] == "application/json"
-        assert answer.content == b'{"error":"Access denied. You don\'t have permission to access this."}'
+    for response in (orders(restricted.token, OTHER_SITE), orders(restricted.token, address=OTHER_SERVER)):
+        assert (response.status_code, response.reason_phrase) == (403, "Forbidden")
+        assert response["Content-Type"] == "application/json"
+        assert response.content == b'{"error":"Access denied. You don\'t have permission to access this."}'
     # The refused page's script may read it.
     assert orders(restricted.token, OTHER_SITE)["Access-Control-Allow-Origin"] == OTHER_SITE
 
@@ -181,10 +181,10 @@ def test_the_access_denied_response_is_the_page_s_to_the_letter(restricted: APIK
 @pytest.mark.parametrize("token", [None, UNKNOWN])
 def test_a_token_that_does_not_work_is_told_apart(token: str | None) -> None:
     """Access isn't what failed here, so the response is a 401, in the same shape."""
-    answer = orders(token, SITE)
-    assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Api-Key")
-    assert set(body(answer)) == {"error"}
-    assert body(answer) != DENIED
+    response = orders(token, SITE)
+    assert (response.status_code, response["WWW-Authenticate"]) == (401, "Api-Key")
+    assert set(body(response)) == {"error"}
+    assert body(response) != DENIED
 
 
 def test_behind_the_proxy_a_server_s_own_address_counts(restricted: APIKey) -> None:
@@ -194,8 +194,8 @@ def test_behind_the_proxy_a_server_s_own_address_counts(restricted: APIKey) -> N
         (PROXY, f"{SERVER}, {OTHER_SERVER}", False),
         (OTHER_SERVER, SERVER, False),
     ):
-        answer = orders(restricted.token, address=proxy, headers={"X-Forwarded-For": forwarded})
-        assert is_granted(answer) is is_listed
+        response = orders(restricted.token, address=proxy, headers={"X-Forwarded-For": forwarded})
+        assert is_granted(response) is is_listed
 
 
 def test_a_token_is_its_creator_s(key: APIKey, stranger: Any) -> None:

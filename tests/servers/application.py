@@ -1,4 +1,4 @@
-"""What the servers are told to serve."""
+"""The applications that the servers serve."""
 
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application

@@ -1,4 +1,4 @@
-"""The site's database, and the site served: by each server in turn, and by nginx before it."""
+"""The site's database, and the site served by each server in turn, with and without nginx."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Served:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """Return the site, which is made once."""
+    """Return the site, which is created once."""
     folder = tmp_path_factory.mktemp("site")
     return prepared(folder, sqlite(folder))
 

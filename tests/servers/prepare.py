@@ -1,4 +1,4 @@
-"""Makes the site's database and keys. Run as a process; prints the tokens, as JSON, by name."""
+"""Creates the site's database and keys. Runs as a process and prints the tokens by name, as JSON."""
 
 import json
 
@@ -7,7 +7,7 @@ from django.core.management import call_command
 
 
 def main() -> None:
-    """Make one key of each kind that the requests need."""
+    """Create one key of each kind that the requests need."""
     django.setup()
     call_command("migrate", verbosity=0)
     from tests.calls import SERVER, SHOP, make_key

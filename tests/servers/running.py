@@ -48,7 +48,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Server:
-    """A program that serves the site, and how it is told where to listen."""
+    """A program that serves the site, and its options for where to listen."""
 
     name: str
     command: tuple[str, ...]
@@ -78,7 +78,7 @@ SERVERS = {
         Server("runserver", ("django", "runserver", "--noreload", "--skip-checks"), ("127.0.0.1:{}",)),
     )
 }
-"""As docs/how-to/deployment.md says to start them."""
+"""The commands of docs/how-to/deployment.md."""
 
 REWRITING = {
     each.name: each
@@ -89,12 +89,12 @@ REWRITING = {
         Server("daphne-proxy-headers", (*_DAPHNE, "--proxy-headers"), *_OPEN),
     )
 }
-"""Servers told to believe X-Forwarded-For themselves."""
+"""Servers configured to trust X-Forwarded-For themselves."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """What the servers serve: a database, the tokens of its keys by name, and a folder for logs."""
+    """What the servers serve: a database, its keys' tokens by name, and a folder for logs."""
 
     folder: Path
     database: Config
@@ -111,7 +111,7 @@ def sqlite(folder: Path) -> Config:
 
 
 def prepared(folder: Path, database: Config) -> Site:
-    """Make the site's tables and keys."""
+    """Create the site's tables and keys."""
     command = [sys.executable, "-m", "tests.servers.prepare"]
     run = subprocess.run(
         command, cwd=ROOT, env=site_environment(database), capture_output=True, text=True, check=True
@@ -131,7 +131,7 @@ def site_environment(database: Config, proxies: tuple[str, ...] = ()) -> dict[st
 
 @contextmanager
 def running(server: Server, endpoint: Endpoint, site: Site, proxies: tuple[str, ...]) -> Iterator[Path]:
-    """Serve the site for as long as the block runs; the server's log is at the path returned."""
+    """Serve the site while the block runs; yield the path of the server's log."""
     log = site.folder / f"{server.name}.log"
     with _process(server.listening(endpoint), endpoint, log, site_environment(site.database, proxies)):
         yield log
@@ -139,7 +139,7 @@ def running(server: Server, endpoint: Endpoint, site: Site, proxies: tuple[str, 
 
 @contextmanager
 def nginx(folder: Path, front: Endpoint, upstream: Endpoint) -> Iterator[None]:
-    """Have nginx pass on what reaches ``front`` to ``upstream``, with the directives that the page gives."""
+    """Let nginx pass requests from ``front`` to ``upstream``, with the page's directives."""
     log, config = folder / "nginx.log", folder / "nginx.conf"
     page = (ROOT / "docs/how-to/deployment.md").read_text()
     target = f"unix:{upstream.at}:" if upstream.is_socket else f"127.0.0.1:{upstream.at}"
@@ -156,7 +156,7 @@ def nginx(folder: Path, front: Endpoint, upstream: Endpoint) -> Iterator[None]:
         yield
 
 
-# One process, as whoever runs the tests: another user could not reach the socket.
+# One process, with the user that runs the tests: another user couldn't reach the socket.
 _NGINX = """
 daemon off;
 master_process off;

@@ -1,4 +1,4 @@
-"""The site that the servers serve: the test project, with a database file and proxies given from outside."""
+"""The settings of the site: the test project's, with the database and the proxies from the environment."""
 
 import json
 import os

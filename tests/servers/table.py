@@ -1,4 +1,4 @@
-"""The table of requests, and what each is answered, whichever server serves the site."""
+"""The table of requests, with the response to each, whichever server serves the site."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from tests.servers.wire import GUARDED, REFUSED, raw
 
 @dataclass(frozen=True)
 class Row:
-    """A request by a key, and what it is answered. ``otherwise`` names the servers that differ."""
+    """A request with a key, and its response. ``otherwise`` names the servers that differ."""
 
     name: str
     key: str
@@ -21,11 +21,11 @@ class Row:
     otherwise: Mapping[str, str] = field(default_factory=dict)
 
     def expected(self, *servers: str) -> str:
-        """Return what is answered where the request meets ``servers``, the outermost first."""
+        """Return the response if the request passes ``servers``, the outermost first."""
         return next((self.otherwise[each] for each in servers if each in self.otherwise), self.said)
 
     def request(self, token: str) -> bytes:
-        """Return the request's bytes; the token is in ``X-API-Key`` unless a line has it."""
+        """Return the request's bytes. The token is in ``X-API-Key`` unless a line contains it."""
         lines = [each.replace("<token>", token) if isinstance(each, str) else each for each in self.lines]
         if self.key and not any("<token>" in str(each) for each in self.lines):
             lines.insert(0, f"X-API-Key: {token}")
@@ -50,7 +50,7 @@ GUNICORN, UVICORN, DAPHNE, RUNSERVER, NGINX = "gunicorn", "uvicorn", "daphne", "
 FOLDED = _refusing(GUNICORN, NGINX)
 ODD = _refusing(GUNICORN, UVICORN, DAPHNE, NGINX)
 ABSOLUTE = {NGINX: OK, **dict.fromkeys((UVICORN, DAPHNE, RUNSERVER), "404")}
-"""These three take an absolute target for a path, which leads nowhere; nginx makes it a path for them."""
+"""These three take an absolute target for an unknown path; nginx turns it into a path for them."""
 LARGE = _refusing(GUNICORN, DAPHNE, NGINX)
 HUGE = _refusing(GUNICORN, DAPHNE, RUNSERVER, NGINX)
 
@@ -126,7 +126,7 @@ ROWS = [
     _server("secret-key-in-query", "403 key_in_url", "X: <token>", target=f"{GUARDED}?key=<token>"),
     _server("secret-key-in-browser", "403 secret_key_in_browser", f"Origin: {SHOP}"),
     Row("key-none", "", (), MISSING),
-    # The address, as a trusted proxy tells it.
+    # The IP address, as a trusted proxy reports it.
     _server("address", OK, _by(XFF, SERVER)),
     _server("address-unlisted", IP, _by(XFF, ELSEWHERE)),
     _server("address-lower-case-name", OK, _by(XFF.lower(), SERVER)),
@@ -162,7 +162,7 @@ ROWS = [
     _server("address-garbage-at-our-end", UNKNOWN, _by(XFF, f"{SERVER}, garbage")),
     _server("address-high-byte", UNKNOWN, XFF.encode() + b": \xff\xfe"),
     _server("address-nul", UNKNOWN, _by(XFF, f"{SERVER}\0"), otherwise=ODD),
-    # runserver hands the line break on, so that the hop is no address.
+    # runserver passes the line break on, so the hop isn't an IP address.
     _server(
         "address-folded",
         IP,

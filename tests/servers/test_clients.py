@@ -1,4 +1,4 @@
-"""What servers call with: each one's own headers, from a listed address and from another."""
+"""The HTTP clients of servers, each with its own headers, from a listed address and from another."""
 
 import subprocess
 import sys
@@ -47,7 +47,7 @@ CLIENTS = {
     "urllib": [sys.executable, "-c", URLLIB],
     "java": ["java", str(Path(__file__).with_name("Client.java"))],
 }
-"""Programs that are given a URL and tokens, and print the status of the answer to each."""
+"""Programs that take a URL and tokens, and print the status of the response to each token."""
 
 
 @pytest.fixture(scope="module", params=["gunicorn-gthread", "uvicorn", "daphne"])
@@ -59,7 +59,7 @@ def served(request: pytest.FixtureRequest, site: Site) -> Iterator[Served]:
 
 
 def statuses(client: str, served: Served, *keys: str) -> list[str]:
-    """Return the statuses that a client gets for keys."""
+    """Return the statuses that a client gets with the keys."""
     url = f"http://127.0.0.1:{served.endpoint.at}/widget/alone/"
     command = [*CLIENTS[client], url, *(served.site.tokens[key] for key in keys)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
@@ -76,7 +76,5 @@ def statuses(client: str, served: Served, *keys: str) -> list[str]:
         "urllib",
     ],
 )
-def test_a_server_is_served_from_a_listed_address_and_refused_from_another(
-    served: Served, client: str
-) -> None:
+def test_a_client_is_served_from_a_listed_address_alone(served: Served, client: str) -> None:
     assert statuses(client, served, "local", "server") == ["200", "403"]

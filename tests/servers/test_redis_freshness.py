@@ -89,7 +89,7 @@ def revoke_behind_their_backs(site: Site, pk: int) -> None:
 
 
 @pytest.mark.parametrize("server", WORKERS, ids=lambda server: server.name)
-def test_every_process_hears_of_a_change_before_its_next_request(site: Site, server: Server) -> None:
+def test_every_process_knows_a_change_before_its_next_request(site: Site, server: Server) -> None:
     endpoint = Endpoint(free_port())
     with running(server, endpoint, site, ()) as log, changing(site) as change:
         for _ in range(3):

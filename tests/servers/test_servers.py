@@ -1,4 +1,4 @@
-"""The answer is the same whichever server serves the site, over TCP, a socket, and behind nginx."""
+"""The response is the same with every server, over TCP, over a socket, and behind nginx."""
 
 import re
 
@@ -37,7 +37,7 @@ def test_the_answer_is_the_same_behind_nginx(served: Served, front: Endpoint) ->
 
 
 def answers(served: Served, endpoint: Endpoint) -> dict[str, str]:
-    """Return what each row of the table is answered, by name."""
+    """Return the response to each row of the table, by name."""
     tokens = served.site.tokens
     return {row.name: ask(endpoint, row.request(tokens.get(row.key, ""))).said for row in ROWS}
 
@@ -61,7 +61,7 @@ SPOOFS = [
 
 
 def said_to_spoofs(served: Served, endpoint: Endpoint) -> set[str]:
-    """Return what a stranger is answered who claims the listed address in every way."""
+    """Return the responses to a stranger who claims the listed IP address in every way."""
     token = served.site.tokens["server"]
     return {ask(endpoint, by_server(token, *lines), STRANGER).said for lines in SPOOFS}
 
@@ -73,8 +73,8 @@ def test_a_client_of_the_trusted_proxy_cannot_claim_an_address(served: Served, f
     assert set(seen) == {STRANGER}
 
 
-def test_a_peer_that_is_no_proxy_is_the_client_where_peers_have_addresses(served: Served) -> None:
-    """Whoever may open a socket is believed, where sockets are trusted."""
+def test_a_peer_that_is_not_a_proxy_is_the_client_unless_on_a_socket(served: Served) -> None:
+    """If sockets are trusted, every process that may open the socket is trusted."""
     assert (said_to_spoofs(served, served.endpoint) == {IP}) is not served.endpoint.is_socket
 
 
@@ -92,10 +92,10 @@ def test_without_trusted_proxies_no_claim_helps_through_nginx(
 
 
 TOLD = {"the peer's address": "127.0.0.1", '`""`': "", "missing": None}
-"""What the page's table says of REMOTE_ADDR."""
+"""What the page's table says about REMOTE_ADDR."""
 
 
-def test_the_page_says_what_each_server_tells(trusting_nobody: Served) -> None:
+def test_the_page_says_what_each_server_reports(trusting_nobody: Served) -> None:
     cells = re.search(rf"^\| {trusting_nobody.family} \|(.*)\|(.*)\|$", PAGE, re.MULTILINE)
     assert cells
     at = trusting_nobody.endpoint
@@ -104,13 +104,13 @@ def test_the_page_says_what_each_server_tells(trusting_nobody: Served) -> None:
     assert seen["client"] == (None if at.is_socket else "127.0.0.1")
 
 
-def test_without_a_header_the_proxy_itself_is_the_client_and_a_socket_s_is_unknown(served: Served) -> None:
+def test_without_a_header_the_peer_is_the_client_and_unknown_on_a_socket(served: Served) -> None:
     request = by_server(served.site.tokens["local"])
     assert ask(served.endpoint, request).said == (UNKNOWN if served.endpoint.is_socket else OK)
 
 
 @pytest.mark.needs("nginx")
-def test_nginx_tells_the_address_that_it_is_asked_from(served: Served, front: Endpoint) -> None:
+def test_nginx_reports_the_client_s_address(served: Served, front: Endpoint) -> None:
     request = by_server(served.site.tokens["local"])
     assert ask(front, request).said == OK
     assert ask(front, request, STRANGER).said == IP
@@ -128,7 +128,7 @@ CHAIN = f"{XFF}: {SERVER}, {ELSEWHERE}"
         ("daphne-proxy-headers", SERVER, SERVER),
     ],
 )
-def test_what_servers_make_of_the_header_themselves_is_as_the_page_says(
+def test_servers_that_read_the_header_do_as_the_page_says(
     site: Site, name: str, by_local: str, by_stranger: str
 ) -> None:
     server, endpoint = REWRITING[name], Endpoint(free_port())
@@ -139,7 +139,7 @@ def test_what_servers_make_of_the_header_themselves_is_as_the_page_says(
 
 
 def conversation(served: Served) -> list[tuple[bytes, str]]:
-    """Return requests with what they are answered, each unlike the one before."""
+    """Return requests with their responses, each unlike the one before."""
     tokens = served.site.tokens
     page, server = f"X-API-Key: {tokens['page']}", f"X-API-Key: {tokens['server']}"
     # A refused view does not read the body; it must not be taken for the next request.
@@ -159,7 +159,7 @@ def conversation(served: Served) -> list[tuple[bytes, str]]:
 
 
 def converse(endpoint: Endpoint, requests: list[tuple[bytes, str]]) -> tuple[list[Answer], int]:
-    """Send requests one after another, on one connection while the server keeps it; count connections."""
+    """Send requests in turn on one connection, or a new one after the server closes it; count connections."""
     answers: list[Answer] = []
     connection, opened = endpoint.connect(), 1
     for request, _said in requests:
@@ -172,10 +172,10 @@ def converse(endpoint: Endpoint, requests: list[tuple[bytes, str]]) -> tuple[lis
 
 
 CLOSING = {"gunicorn"}
-"""gunicorn's sync workers keep no connection."""
+"""gunicorn's sync workers close each connection."""
 
 
-def test_requests_on_one_connection_are_judged_each_by_itself(served: Served) -> None:
+def test_each_request_on_a_connection_is_decided_by_itself(served: Served) -> None:
     requests = conversation(served) * 2
     answers, opened = converse(served.endpoint, requests)
     assert [answer.said for answer in answers] == [said for _request, said in requests]
@@ -183,14 +183,14 @@ def test_requests_on_one_connection_are_judged_each_by_itself(served: Served) ->
 
 
 @pytest.mark.needs("nginx")
-def test_so_are_those_that_share_nginx_s_connection(served: Served, front: Endpoint) -> None:
+def test_each_request_on_nginx_s_connection_is_decided_by_itself(served: Served, front: Endpoint) -> None:
     requests = conversation(served) * 2
     answers, _opened = converse(front, requests)
     assert [answer.said for answer in answers] == [said for _request, said in requests]
 
 
 def test_django_rest_framework_s_views_work_on_every_server(served: Served) -> None:
-    """Under ASGI, Django raises SynchronousOnlyOperation where the database is asked in the event loop."""
+    """Under ASGI, Django raises SynchronousOnlyOperation for a query in the event loop."""
     token = served.site.tokens["page"]
     key, origin = f"X-API-Key: {token}", f"Origin: {SHOP}"
     asked = {
@@ -211,7 +211,7 @@ def test_django_rest_framework_s_views_work_on_every_server(served: Served) -> N
     assert "Traceback" not in log
 
 
-def test_a_preflight_is_answered_on_every_server(served: Served) -> None:
+def test_a_preflight_works_on_every_server(served: Served) -> None:
     lines = (
         f"Origin: {SHOP}",
         "Access-Control-Request-Method: GET",

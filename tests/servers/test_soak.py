@@ -1,4 +1,4 @@
-"""The soak itself, for a moment."""
+"""A short soak."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The test project's routes, and one that tells what the server told Django."""
+"""The test project's routes, and one that shows what the server passed to Django."""
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import include, path
@@ -15,7 +15,7 @@ class Throttle(APIKeyRateThrottle):
 
 
 def seen(request: HttpRequest) -> JsonResponse:
-    """Answer what the server put into ``REMOTE_ADDR``, and the client's address."""
+    """Return what the server put into ``REMOTE_ADDR``, and the client's IP address."""
     address = client_address(request)
     return JsonResponse(
         {"remote": request.META.get("REMOTE_ADDR"), "client": None if address is None else str(address)}

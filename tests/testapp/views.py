@@ -20,7 +20,7 @@ class OpenView(APIView):
     permission_classes: list[Any] = [AllowAny]
 
     def get(self, request: Request, **kwargs: Any) -> Response:
-        """Answer what the view was told of the request."""
+        """Return what the view knows about the request."""
         access = getattr(request, "allowlist", None)
         return Response(
             {
