@@ -119,13 +119,13 @@ def _redis_options(url: str) -> str | None:
 
     try:
         ConnectionPool.from_url(url).make_connection()  # This doesn't connect.
-    except Exception as error:  # noqa: BLE001 - after any error there is no connection
+    except Exception as error:  # noqa: BLE001 - any error means no connection
         return f"can't be used: {error}"
     return None
 
 
 def _dotted_path(value: Any) -> str | None:
-    """Check the spelling only: the module that is named may import ours, so it is imported later."""
+    """Check the spelling only. The module may import ours, so we import it when it is needed."""
     if value is None or (isinstance(value, str) and _DOTTED_PATH.fullmatch(value)):
         return None
     return "must be None or the dotted path of a callable, such as 'shop.keys.keys_of'."
