@@ -3,11 +3,12 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.exceptions import ValidationError
@@ -23,6 +24,7 @@ from tests.probes import (
     ALIASES,
     BLOG,
     INVALID,
+    OTHER_SERVER,
     SERVED,
     SERVER,
     SHOP,
@@ -127,6 +129,22 @@ def in_request(monkeypatch: pytest.MonkeyPatch) -> Callable[[Action], Action]:
     return within
 
 
+@pytest.fixture
+def isolated() -> Iterator[Callable[[str], None]]:
+    """Return what sets the isolation level of connections that are opened from then on."""
+
+    def isolate(level: str) -> None:
+        levels: dict[str, Any] = {"mariadb": level.lower()}
+        if databases.engine() == "postgres":
+            levels["postgres"] = psycopg.IsolationLevel[level.replace(" ", "_")]
+        options = connections.settings["default"]["OPTIONS"] = {**connections.settings["default"]["OPTIONS"]}
+        options["isolation_level"] = levels[databases.engine()]
+
+    before = connections.settings["default"]["OPTIONS"]
+    yield isolate
+    connections.settings["default"]["OPTIONS"] = before
+
+
 @contextmanager
 def uncommitted(action: Action) -> Iterator[None]:
     """Have another connection do ``action`` and commit it some time after the block has begun.
@@ -186,6 +204,25 @@ class TestTheLimit:
         assert refusals(outcomes) == {"limit": 25}
         assert len(ips(key)) == 25
 
+    @pytest.mark.only_on("postgres", "mariadb")
+    @pytest.mark.parametrize("isolation", ["REPEATABLE READ", "SERIALIZABLE"])
+    def test_holds_when_requests_read_from_older_snapshots(
+        self,
+        key: APIKey,
+        in_request: Callable[[Action], Action],
+        isolated: Callable[[str], None],
+        isolation: str,
+    ) -> None:
+        isolated(isolation)
+        key.add_ips([f"203.0.113.{n}" for n in range(20)])
+        outcomes = at_once(*(in_request(partial(row(key).add_ips, [f"198.51.100.{n}"])) for n in range(12)))
+        assert set(refusals(outcomes)) <= {"limit", "busy"}
+        assert len(ips(key)) <= 25
+        for n in range(6):
+            with suppress(ValidationError):
+                row(key).add_ips([f"192.0.2.{n}"])
+        assert len(ips(key)) == 25
+
     def test_holds_for_whole_batches(self, key: APIKey) -> None:
         outcomes = at_once(
             *(partial(row(key).add_ips, [f"203.0.{n}.{m}" for m in range(3)]) for n in range(20))
@@ -228,6 +265,27 @@ class TestOnAndOff:
             outcomes = at_once(entry.delete, lambda: row(key).remove_domains([BLOG]))
             assert refusals(outcomes) == {"empty_list": 1}
             assert len(domains(key)) == 1
+
+    @pytest.mark.only_on("postgres", "mariadb")
+    @pytest.mark.parametrize("isolation", ["REPEATABLE READ", "SERIALIZABLE"])
+    def test_an_older_snapshot_leaves_no_list_enabled_and_empty(
+        self,
+        key: APIKey,
+        in_request: Callable[[Action], Action],
+        isolated: Callable[[str], None],
+        isolation: str,
+    ) -> None:
+        isolated(isolation)
+        removals: list[Callable[[], Any]] = [
+            lambda: row(key).remove_ips([SERVER]),
+            lambda: row(key).remove_ips([OTHER_SERVER]),
+            AllowedIP.objects.filter(ip=OTHER_SERVER).delete,
+        ]
+        for number in range(6):
+            row(key).restrict_ips([SERVER, OTHER_SERVER])
+            outcomes = at_once(in_request(removals[0]), in_request(removals[1 + number % 2]))
+            assert set(refusals(outcomes)) <= {"empty_list", "busy"}
+            assert (row(key).ip_mode, len(ips(key))) == ("listed", 1)
 
     def test_a_list_is_not_turned_on_while_its_last_entry_is_removed(self, key: APIKey) -> None:
         for _ in range(10):

@@ -49,8 +49,8 @@ class EntryQuerySet(models.QuerySet[Any]):
             )
         entries, alias = list(objs), write_alias(self)
         with writing(alias):
-            # In one order, so that two writers of several keys don't wait for each other.
-            for key_pk, of_key in groupby(sorted(entries, key=_key_order), key=lambda each: each.key_id):
+            # In the order in which lock() locks several, so that two writers don't wait for each other.
+            for key_pk, of_key in groupby(sorted(entries, key=_key_order), key=_key_order):
                 new = list(of_key)
                 with editing(_keys(self.model, alias), key_pk) as edit:
                     edit.list(self.model.kind).admit_new(new)
@@ -62,7 +62,7 @@ class EntryQuerySet(models.QuerySet[Any]):
         alias = write_alias(self)
         pks = set(self.order_by().values_list("key_id", flat=True))
         with writing(alias):
-            lock(_keys(self.model, alias), list(pks))
+            lock(_keys(self.model, alias), pks)
             deleted = super(EntryQuerySet, self.filter(key_id__in=pks)).delete()
             _refuse_empty_lists(self.model, alias, pks)
         return deleted
@@ -79,8 +79,8 @@ class EntryManager(models.Manager[Any]):
         return EntryQuerySet(self.model, using=self._db, hints=cast("Any", self)._hints)
 
 
-def _key_order(entry: "Entry") -> str:
-    return str(entry.key_id)
+def _key_order(entry: "Entry") -> Any:
+    return entry.key_id or 0
 
 
 def _keys(model: "type[Entry]", alias: str) -> "models.QuerySet[Any]":
@@ -92,7 +92,7 @@ def _keys(model: "type[Entry]", alias: str) -> "models.QuerySet[Any]":
 def _refuse_empty_lists(model: "type[Entry]", alias: str, pks: Collection[Any]) -> None:
     """Raise ValidationError if one of the keys, which are locked, may not be left without entries."""
     kind = model.kind
-    left = plain_rows(model, alias).filter(key_id__in=pks).select_for_update()
+    left = plain_rows(model, alias).filter(key_id__in=pks).order_by().select_for_update()
     filled = set(left.values_list("key_id", flat=True))
     enabled = _keys(model, alias).filter(pk__in=set(pks) - filled, **{kind.mode: str(Mode.LISTED)})
     if any(needs_entries(key) for key in enabled.select_for_update()):

@@ -70,7 +70,11 @@ class ListEdit:
     @property
     def rows(self) -> "models.QuerySet[Any]":
         """Return the list's rows, locked: a snapshot of the transaction's may be older than the lock."""
-        return self._unlocked.select_for_update()
+        # Unsorted: to sort, MariaDB would walk through the rows of other keys too, and wait for their locks.
+        return self._unlocked.order_by().select_for_update()
+
+    def _stored(self) -> list[Row]:
+        return sorted(self.rows, key=lambda row: row.pk)
 
     @property
     def _unlocked(self) -> "models.QuerySet[Any]":
@@ -112,12 +116,12 @@ class ListEdit:
         """Disable the list and empty it."""
         self._set_mode(Mode.ALL)
         self._is_emptied = True
-        self._removed += [row.text for row in self.rows]
+        self._removed += [row.text for row in self._stored()]
         self.rows.delete()
 
     def replace(self, entries: Iterable[EntryInput]) -> None:
         """Make the list exactly ``entries``; those listed already keep their row."""
-        stored = {row.text: row for row in self.rows}
+        stored = {row.text: row for row in self._stored()}
         wanted, _duplicates = self._read(entries, stored)
         self._delete([row for text, row in stored.items() if text not in wanted])
         for text, name in wanted.items():
@@ -127,16 +131,16 @@ class ListEdit:
 
     def add(self, entries: Iterable[EntryInput]) -> Added:
         """Add ``entries``; those listed already are skipped and reported."""
-        stored = {row.text: row for row in self.rows}
+        stored = {row.text: row for row in self._stored()}
         wanted, duplicates = self._read(entries, stored)
         new = {text: name for text, name in wanted.items() if text not in stored}
         self._insert(new)
-        rows = {row.text: row for row in self.rows} if new else {}
+        rows = {row.text: row for row in self._stored()} if new else {}
         return Added([rows[text] for text in new], duplicates, in_force=self.mode == Mode.LISTED)
 
     def remove(self, entries: Iterable[EntryInput]) -> None:
         """Remove ``entries``, however they are spelled; raise ValidationError for one that isn't listed."""
-        stored = {row.text: row for row in self.rows}
+        stored = {row.text: row for row in self._stored()}
         gone = {}
         for index, (_name, text) in enumerate(pairs(self.kind, entries)):
             canonical = text if text in stored else self.kind.canonical(text)
@@ -160,7 +164,7 @@ class ListEdit:
     def rewrite(self, changed: Iterable[tuple[Row, Collection[str]]]) -> None:
         """Write the named fields of rows as one change, so that two may swap their strings."""
         changed = list(changed)
-        stored = {row.pk: row for row in self.rows} if changed else {}
+        stored = {row.pk: row for row in self._stored()} if changed else {}
         moved = {row.pk for row, names in changed if self.kind.column in names}
         taken = {row.text for row in stored.values() if row.pk not in moved}
         for row, names in changed:
@@ -177,7 +181,7 @@ class ListEdit:
         """Make new rows' strings canonical; raise ValidationError if they may not be inserted."""
         self._guard_addition()
         self._is_grown = True
-        taken = {row.text for row in self.rows}
+        taken = {row.text for row in self._stored()}
         for row in rows:
             if row.pk is not None:
                 raise ValueError("The database gives a new entry its id. Leave the id out.")
@@ -188,7 +192,7 @@ class ListEdit:
 
     def admit_changed(self, row: Row, names: Collection[str]) -> None:
         """Make a row's string canonical; raise ValidationError if the named fields may not be written."""
-        stored = {each.pk: each for each in self.rows}
+        stored = {each.pk: each for each in self._stored()}
         taken = {each.text for each in stored.values() if each.pk != row.pk}
         self._admit_stored(row, names, stored, taken)
 

@@ -7,13 +7,12 @@ number that was rolled back would come again with other entries behind it.
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import OperationalError, models, transaction
+from django.db import OperationalError, connections, models, transaction
 from django.utils.translation import gettext as _
 
 from .announcements import announce
@@ -34,9 +33,6 @@ CONTENTION = {
     "SQLITE_LOCKED_SHAREDCACHE",
 }
 """What databases report when the same write would succeed a moment later."""
-
-_held: ContextVar[frozenset[tuple[str, Any]]] = ContextVar("allowlist_locked_keys", default=frozenset())
-"""Database and primary key of the keys that are locked around the running code: they aren't locked again."""
 
 _BATCH = 1000
 """How many rows one statement locks: databases limit a statement's parameters."""
@@ -75,19 +71,17 @@ def locked(rows: "models.QuerySet[Any]", pk: Any) -> Iterator[None]:
     with writing(rows.db):
         if not lock(rows, [pk]):
             raise ValidationError(_("This key was deleted in the meantime."), code="deleted")
-        token = _held.set(_held.get() | {(rows.db, pk)})
-        try:
-            yield
-        finally:
-            _held.reset(token)
+        yield
 
 
-def lock(rows: "models.QuerySet[Any]", pks: Sequence[Any]) -> int:
+def lock(rows: "models.QuerySet[Any]", pks: Collection[Any]) -> int:
     """Lock the keys ``pks`` of ``rows`` to the end of the transaction; return how many there are."""
-    found = len([pk for pk in pks if (rows.db, pk) in _held.get()])
-    pks = sorted((pk for pk in pks if (rows.db, pk) not in _held.get()), key=str)
-    for start in range(0, len(pks), _BATCH):
-        keys = rows.filter(pk__in=pks[start : start + _BATCH])
+    ordered, found = sorted(pks), 0
+    for start in range(0, len(ordered), _BATCH):
+        keys = rows.filter(pk__in=ordered[start : start + _BATCH])
+        if len(ordered) > 1 and connections[rows.db].features.has_select_for_update:
+            # An UPDATE locks rows as it meets them; two writers of the same keys would wait for each other.
+            list(keys.order_by("pk").select_for_update().values_list("pk"))
         # The plain method: a key's own update() refuses the revision.
         found += models.QuerySet.update(keys, revision=uuid.uuid4())
         announce(keys, rows.db)
