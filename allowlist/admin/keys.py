@@ -155,7 +155,7 @@ class APIKeyAdmin(StepsMixin, KeyListMixin, OwnerMixin, ModelAdmin):
 
     def delete_model(self, request: HttpRequest, obj: APIKey) -> None:
         """Delete the key."""
-        with obj.locked():
+        with obj.editing():
             confirm(request, obj)
             obj.delete()
 

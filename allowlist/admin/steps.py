@@ -173,7 +173,7 @@ class StepsMixin(ModelAdmin):
         if request.method != "POST":
             return self._page(request, key, "confirm", f"{step.label}: {key.name}", step=step)
         try:
-            with acting_as(request.user), key.locked():
+            with acting_as(request.user), key.editing():
                 return self._take(request, key, step)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))

@@ -1,7 +1,7 @@
 """One change to one key: everything under a lock on the key's row, judged as a whole."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from functools import partial
 from typing import Any
@@ -13,6 +13,8 @@ from ..signals import acting_user, key_changed
 from .list_edits import Key, KeyWriter, ListEdit
 from .lists import DOMAINS, IPS, ListKind
 from .locks import locked
+
+UPDATED = "updated"
 
 OWN_FIELDS = ("name", "condition", "enforcement", "expires_at")
 """The fields of a key that people edit and no method writes."""
@@ -44,26 +46,39 @@ class Problems:
 
 
 @contextmanager
-def editing(rows: "models.QuerySet[Any]", pk: Any) -> "Iterator[KeyEdit]":
+def editing(rows: "models.QuerySet[Any]", pk: Any, action: str | None = UPDATED) -> "Iterator[KeyEdit]":
     """Lock the key ``pk`` of ``rows``, yield the edit, and judge what it leads to; all or nothing.
+
+    ``action`` is what ``key_changed`` calls the change; None sends no signal.
 
     Raises ValidationError if the outcome breaks a rule, and as ``locked`` does.
     """
     with locked(rows, pk):
         # A locking read sees what is committed, however old the transaction's snapshot is.
-        edit = KeyEdit(rows.select_for_update().get(pk=pk))
+        edit = KeyEdit(rows.select_for_update().get(pk=pk), action)
         edit.written["revision"] = edit.key.revision
         yield edit
         edit.finish()
 
 
+def joined(key: Key, alias: str) -> "AbstractContextManager[KeyEdit] | None":
+    """Return the change that is under way on the instance ``key``, to be joined; None if there is none.
+
+    A block of a joined change that fails leaves nothing of its own.
+    """
+    edit: KeyEdit | None = key._edit
+    if edit is None or edit.key._state.db != alias:
+        return None
+    return edit.joined()
+
+
 class KeyEdit(KeyWriter):
     """The writes of one change. ``key`` is the row as locked, whatever other instances hold."""
 
-    def __init__(self, key: Key, action: str = "updated") -> None:
+    def __init__(self, key: Key, action: str | None = UPDATED) -> None:
         super().__init__(key)
         self.action = action
-        """What ``key_changed`` calls the change."""
+        """What ``key_changed`` calls the change; None sends no signal."""
         self.domains = ListEdit(self, DOMAINS)
         self.ips = ListEdit(self, IPS)
         self.lists = (self.domains, self.ips)
@@ -84,7 +99,7 @@ class KeyEdit(KeyWriter):
             checked.check_fields(new)
             self.change(self.action, **{name: getattr(checked, name) for name in new})
 
-    def change(self, action: str, **values: Any) -> None:
+    def change(self, action: str | None, **values: Any) -> None:
         """Write fields of the key's row, by attribute name; report those that differ under ``action``."""
         old = {name: getattr(self.key, name) for name in values}
         self.put(**values)
@@ -107,6 +122,12 @@ class KeyEdit(KeyWriter):
             for each in self.lists:
                 each.touch()
 
+    @contextmanager
+    def joined(self) -> "Iterator[KeyEdit]":
+        """Have the block be part of this change."""
+        with transaction.atomic(using=self.key._state.db):
+            yield self
+
     def finish(self) -> None:
         """Judge the outcome, and have ``key_changed`` sent once it is committed.
 
@@ -120,7 +141,7 @@ class KeyEdit(KeyWriter):
         for each in self.lists:
             if changes := each.changes():
                 self.changes[each.kind.field] = changes
-        if self.changes or self.action != "updated":
+        if self.action is not None and (self.changes or self.action != UPDATED):
             report_change(self.key, self.action, self.changes, self.key._state.db)
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from ..policy.decision import Mode
 from ..policy.entries import display
-from .edits import KeyEdit, editing
+from .edits import KeyEdit, editing, joined
 from .list_edits import Key, needs_entries, plain_rows
 from .lists import DOMAINS, IPS, ListKind, problem
 from .locks import lock, write_alias, writing
@@ -52,7 +52,7 @@ class EntryQuerySet(models.QuerySet[Any]):
             # In the order in which lock() locks several, so that two writers don't wait for each other.
             for key_pk, of_key in groupby(sorted(entries, key=_key_order), key=_key_order):
                 new = list(of_key)
-                with editing(_keys(self.model, alias), key_pk) as edit:
+                with editing(_keys(self.model, alias), key_pk, action=None) as edit:
                     edit.list(self.model.kind).admit_new(new)
                     super().bulk_create(new, batch_size)
         return entries
@@ -83,10 +83,9 @@ def _key_order(entry: "Entry") -> Any:
     return entry.key_id or 0
 
 
-def _keys(model: "type[Entry]", alias: str) -> "models.QuerySet[Any]":
+def _keys(model: Any, alias: str) -> "models.QuerySet[Any]":
     """Return the rows of the model that ``model``'s entries belong to."""
-    options: Any = model._meta  # The plugin doesn't know the field of an abstract model's subclasses.
-    return plain_rows(options.get_field("key").related_model, alias)
+    return plain_rows(model._meta.get_field("key").related_model, alias)
 
 
 def _refuse_empty_lists(model: "type[Entry]", alias: str, pks: Collection[Any]) -> None:
@@ -199,7 +198,10 @@ class Entry(TrackedModel):
                 raise ValidationError({self.kind.column: error}) from None
 
     def _editing(self, alias: str) -> AbstractContextManager[KeyEdit]:
-        return editing(_keys(type(self), alias), self.key_id)
+        model: Any = type(self)
+        is_loaded = model._meta.get_field("key").is_cached(self)
+        under_way = joined(self.key, alias) if is_loaded else None
+        return under_way or editing(_keys(model, alias), self.key_id)
 
 
 def _once(column: str, name: str, message: "StrOrPromise") -> models.UniqueConstraint:

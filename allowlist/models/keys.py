@@ -22,13 +22,13 @@ from ..policy.tokens import LOCATOR_LENGTH, Environment, Kind, Token
 from . import choices
 from .announcements import announce
 from .choices import Enforcement, Status
-from .edits import KeyEdit, Problems, editing, report_change
+from .edits import KeyEdit, Problems, editing, joined, report_change
 from .entries import AllowedDomain, AllowedIP
 from .key_lists import KeyLists
 from .keysets import KEY_FIELDS, WRITTEN_BY, KeyQuerySet, by_method, saved_person, use_create_key
 from .list_edits import plain_rows
 from .lists import KINDS, EntryInput
-from .locks import lock, locked, writing
+from .locks import lock, writing
 from .tracked import forget_prefetched
 
 if TYPE_CHECKING:
@@ -98,6 +98,9 @@ class APIKey(KeyLists):
 
     objects = models.Manager.from_queryset(APIKeyQuerySet)()
 
+    _edit: KeyEdit | None = None
+    """The change that is under way on this instance."""
+
     class Meta:
         ordering = ("pk",)
         verbose_name = gettext_lazy("API key")
@@ -140,7 +143,7 @@ class APIKey(KeyLists):
         alias = using or router.db_for_write(type(self), instance=self)
         gone = copy(self)  # Django takes the primary key of the one it deletes.
         with writing(alias):
-            if lock(plain_rows(type(self), alias), [self.pk]):
+            if self._edit is not None or lock(self._rows(alias), [self.pk]):
                 report_change(gone, "deleted", {}, alias)
             return super().delete(using=alias, keep_parents=keep_parents)
 
@@ -158,14 +161,11 @@ class APIKey(KeyLists):
         return Status.EXPIRED if is_over else Status.ACTIVE
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Lock the row for the block, so that what is checked there still holds when it is written."""
-        with locked(self._rows(router.db_for_write(type(self), instance=self)), self.pk):
-            yield
-
-    @contextmanager
     def editing(self) -> Iterator[KeyEdit]:
-        """Lock the row for one change that is judged as a whole; see ``models.edits``."""
+        """Lock the row for one change that is judged as a whole at the end of the block.
+
+        The methods of this instance that the block calls are part of the change.
+        """
         with self._editing(router.db_for_write(type(self), instance=self)) as edit:
             yield edit
 
@@ -241,7 +241,7 @@ class APIKey(KeyLists):
 
     # A template that names one of them must not call it: {{ key.rotate }} would end the token in use.
     _writes: Any
-    for _writes in (rotate, revoke, take_over, editing, locked, insert):
+    for _writes in (rotate, revoke, take_over, editing, insert):
         _writes.alters_data = True
     del _writes
 
@@ -250,8 +250,12 @@ class APIKey(KeyLists):
 
     @contextmanager
     def _editing(self, alias: str) -> Iterator[KeyEdit]:
-        with editing(self._rows(alias), self.pk) as edit:
-            yield edit
+        with joined(self, alias) or editing(self._rows(alias), self.pk) as edit:
+            self._edit, before = edit, self._edit
+            try:
+                yield edit
+            finally:
+                self._edit = before
         for name, value in edit.written.items():
             setattr(self, name, value)
         self._remember(edit.written)
