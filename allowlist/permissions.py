@@ -13,7 +13,6 @@ from .enforcement.drf import (
     access_for,
     ask_throttles,
     before_denial,
-    django_request,
     guard_response,
 )
 from .enforcement.responses import RefusalResponses
@@ -35,7 +34,7 @@ class IsAllowlisted(RefusalResponses, KeySource, BasePermission):
         """Return True, or raise Refused with status and body."""
         guard_response(view, request)
         access = access_for(self, request, view)
-        access.report(type(self), django_request(request))
+        access.report(type(self))
         if access.served:
             return True
         ask_throttles(view, request, access)
@@ -54,7 +53,7 @@ class IsAllowlistedQuietly(KeySource, BasePermission):
         before_denial(view, request)
         access = access_for(self, request, view)
         if access.only_reports:
-            access.report(type(self), django_request(request))
+            access.report(type(self))
         return access.served
 
     def has_object_permission(self, request: Request, view: "APIView", obj: Any) -> bool:

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.cache import BaseCache
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections, router
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import SimpleRateThrottle
 
 from .enforcement.client_ip import client_address
 from .enforcement.drf import django_request
-from .enforcement.lookup import Tenant
+from .enforcement.lookup import schema_of
+from .models import APIKey
 from .permissions import view_access
 from .policy.networks import Address
 
@@ -50,7 +52,7 @@ class APIKeyRateThrottle(SimpleRateThrottle):
         """Return the name of the count: the scope, the tenant, the key and the caller."""
         key = view_access(request, view).key
         ident = f"{'' if key is None else key.pk}:{_caller(client_address(django_request(request)))}"
-        if (schema := Tenant.current().schema) is not None:
+        if (schema := schema_of(connections[router.db_for_write(APIKey)])) is not None:
             ident = f"{schema}:{ident}"
         return str(self.cache_format) % {"scope": self.scope, "ident": ident}
 

@@ -35,11 +35,11 @@ def test_django_s_compiled_statement_reads_a_row_as_the_orm_does(
     key, _token = make_key()
     APIKey.objects.filter(pk=key.pk).update(**{name: timezone.now() + ago for name, ago in dates.items()})
     stored = APIKey.objects.get(pk=key.pk)
-    read = statement.read("default", column, getattr(stored, column))
-    values = dict(zip(statement.NAMES, statement.converted("default", column, read), strict=True))
+    read = statement.read(connection, column, getattr(stored, column))
+    values = dict(zip(statement.NAMES, statement.converted(connection, column, read), strict=True))
     assert values == {name: getattr(stored, name) for name in statement.NAMES}
-    assert statement.read("default", column, getattr(make_key()[0], column)) != read
-    assert statement.read("default", "locator", "none") == []
+    assert statement.read(connection, column, getattr(make_key()[0], column)) != read
+    assert statement.read(connection, "locator", "none") == []
 
 
 @pytest.mark.django_db(transaction=True)

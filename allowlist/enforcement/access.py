@@ -17,7 +17,7 @@ from ..models.choices import Enforcement
 from ..policy.decision import REFUSALS, Decision, Reason, Rule, Source, decide
 from ..signals import request_refused
 from .credentials import Credential, KeySource, key_in_path
-from .lookup import ActivePolicy, Row, find_by_pk, find_by_token
+from .lookup import Row, find_by_pk, find_by_token
 from .sources import read_source
 from .usage import note_use
 
@@ -41,20 +41,25 @@ class Access:
     """What was decided about one request; the view finds it as ``request.allowlist``."""
 
     def __init__(
-        self, reader: KeySource, decision: Decision, source: Source, row: Row | None, presented: Any
+        self,
+        request: HttpRequest,
+        reader: KeySource,
+        presented: Any,
+        decision: Decision,
+        source: Source,
+        row: Row | None,
     ) -> None:
-        self.sender = type(reader)
         self.decision = decision
         self.source = source
-        self.is_token_ours = isinstance(presented, Credential) and presented.is_ours
-        """Whether the request sends what can only be a token of ours."""
+        self.sender = type(reader)
         self.uses_cookies = reader.uses_cookies
         self.counted = False
         """Whether the view's throttles have counted the request."""
+        self._request = request
+        self._presented = presented
         self._row = row
         self._reported = False
-        by_list = decision.reason is not None and decision.reason.rule in (Rule.DOMAIN, Rule.IP)
-        self.only_reports = by_list and row is not None and row["enforcement"] == Enforcement.REPORT
+        self.only_reports = not decision.allowed and _only_reports(decision.reason, row)
         """Whether the lists refuse the request, and the key only reports that."""
         self.served = decision.allowed or self.only_reports
         """Whether the request reaches the view."""
@@ -64,7 +69,12 @@ class Access:
         """Return the key, an object of this request alone; None if the request has no valid key."""
         return None if self._row is None else self._row.to_key()
 
-    def report(self, sender: type, request: HttpRequest) -> None:
+    @property
+    def is_token_ours(self) -> bool:
+        """Return whether the request sends what can only be a token of ours."""
+        return isinstance(self._presented, Credential) and self._presented.is_ours
+
+    def report(self, sender: type) -> None:
         """Report a refusal to the log and to the signal's receivers, once."""
         if self._reported or self.decision.allowed:
             return
@@ -75,7 +85,7 @@ class Access:
         if request_refused.has_listeners(sender):
             request_refused.send_robust(
                 sender,
-                request=request,
+                request=self._request,
                 key=self.key,
                 decision=self.decision,
                 reason=reason,
@@ -96,6 +106,11 @@ class Access:
         return f"{page}, address {self.source.read_address()}" if is_by_address else page
 
 
+def _only_reports(reason: Reason | None, row: Row | None) -> bool:
+    by_list = reason is not None and reason.rule in (Rule.DOMAIN, Rule.IP)
+    return by_list and row is not None and row["enforcement"] == Enforcement.REPORT
+
+
 def access_of(request: HttpRequest, reader: KeySource, view: Any = None, given: Any = None) -> Access:
     """Return what is decided about ``request``; decide if nobody asked before.
 
@@ -103,17 +118,18 @@ def access_of(request: HttpRequest, reader: KeySource, view: Any = None, given: 
     ``view``. Raises SuspiciousOperation, which Django turns into a 400, PermissionDenied for a failed
     CSRF check, and StillDecidingError. An error while deciding is a refusal, ``undecided``.
     """
-    decided, name = _decided(request), _name(reader, view)
-    if name not in decided:
+    decided = _decided(request)
+    # All classes that read the token share one decision.
+    name = (None if type(reader).get_key is KeySource.get_key else type(reader)), key_in_path(view)
+    if (access := decided.get(name)) is None:
+        if name in decided:
+            raise StillDecidingError
         decided[name] = None
         try:
-            decided[name] = _decide(reader, request, view, request if given is None else given)
+            access = decided[name] = _decide(reader, request, view, request if given is None else given)
         finally:
-            if decided[name] is None:
+            if access is None:
                 del decided[name]
-    access = decided[name]
-    if access is None:
-        raise StillDecidingError
     request.allowlist = access  # type: ignore[attr-defined]
     return access
 
@@ -127,15 +143,6 @@ def _decided(request: HttpRequest) -> dict[Hashable, Access | None]:
     """Return what was decided so far; None while it is being decided."""
     decided: dict[Hashable, Access | None] = request.__dict__.setdefault("_allowlist_decided", {})
     return decided
-
-
-def _name(reader: KeySource, view: Any) -> Hashable:
-    """Return what a decision depends on beside the request: who reads the key, and the one in the path.
-
-    All classes that read the token share one decision.
-    """
-    is_default = type(reader).get_key is KeySource.get_key
-    return (None if is_default else type(reader)), key_in_path(view)
 
 
 def _decide(reader: KeySource, request: HttpRequest, view: Any, given: Any) -> Access:
@@ -153,7 +160,7 @@ def _decide(reader: KeySource, request: HttpRequest, view: Any, given: Any) -> A
         decision = REFUSALS[Reason.UNDECIDED]
     if reader.uses_cookies and not isinstance(presented, Credential | None):
         _check_csrf(request)
-    access = Access(reader, decision, source, row, presented)
+    access = Access(request, reader, presented, decision, source, row)
     if row is not None and access.served:
         note_use(row, now)
     return access
@@ -167,19 +174,19 @@ def _judge(presented: Any, source: Source, now: datetime) -> tuple[Decision, Row
             return REFUSALS[Reason.KEY_IN_URL], None
         if presented.looks_secret and source.is_browser:
             return REFUSALS[Reason.SECRET_KEY_IN_BROWSER], None
-    found = _find(presented, now)
+        found = None if presented.token is None else find_by_token(presented.token, now)
+    else:
+        found = find_by_pk(_primary_key(presented), now)
     if found is None:
         return REFUSALS[Reason.KEY_INVALID], None
     return decide(found.policy, source), found.row
 
 
-def _find(presented: Any, now: datetime) -> ActivePolicy | None:
-    if isinstance(presented, Credential):
-        return None if presented.token is None else find_by_token(presented.token, now)
+def _primary_key(presented: Any) -> Any:
     pk = presented.pk if isinstance(presented, APIKey) else APIKey._meta.pk.to_python(presented)
     if pk is None:
         raise ValueError("get_key() returned a key that isn't saved.")
-    return find_by_pk(pk, now)
+    return pk
 
 
 def _check_csrf(request: HttpRequest) -> None:

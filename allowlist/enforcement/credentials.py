@@ -1,8 +1,7 @@
 """What names a request's key: a token, from the places of a request that may carry one."""
 
 import re
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.http import HttpRequest
 
@@ -12,13 +11,12 @@ from ..policy.tokens import Token, looks_secret
 _AUTHORIZATION = re.compile(r"(?:api-key|bearer)[ \t]+(\S+)[ \t]*", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(NamedTuple):
     """What a request sends as its token. ``token`` is None unless it has a token's shape."""
 
     token: Token | None
     looks_secret: bool
-    in_url: bool = field(default=False)
+    in_url: bool = False
     """Whether servers log it on the way."""
 
     @classmethod

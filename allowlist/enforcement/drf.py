@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
@@ -24,8 +25,7 @@ class RefusalDetail(ErrorDetail):
 
     def __new__(cls, refusal: Refusal, reason: Reason) -> "RefusalDetail":
         """Return the message, with the reason as its code."""
-        text = refusal.body if isinstance(refusal.body, str) else refusal.message
-        detail = super().__new__(cls, text, str(reason))
+        detail = super().__new__(cls, refusal.message, str(reason))
         detail.body = refusal.body
         return detail
 
@@ -61,23 +61,7 @@ def guard_response(view: Any, request: Request) -> None:
 
     A permission never sees the response, so the view's last step is wrapped, on this instance only.
     """
-    http_request = django_request(request)
-
-    def finish(
-        finalize: Callable[..., HttpResponseBase],
-        of: Request,
-        response: HttpResponseBase,
-        /,
-        *args: Any,
-        **kwargs: Any,
-    ) -> HttpResponseBase:
-        view.allowlist_has_responded = True
-        _give_body(response)
-        finalized = finalize(of, response, *args, **kwargs)
-        set_headers(finalized, accesses(http_request))
-        return finalized
-
-    _wrap(view, "finalize_response", finish)
+    _wrap(view, "finalize_response", _finalize_response, django_request(request))
 
 
 def before_denial(view: Any, request: Request) -> None:
@@ -86,25 +70,59 @@ def before_denial(view: Any, request: Request) -> None:
     A permission that returns False doesn't learn what the others return. Only the view's
     ``permission_denied`` is called at the end.
     """
-    http_request = django_request(request)
+    _wrap(view, "check_throttles", _check_throttles, django_request(request))
+    _wrap(view, "permission_denied", _permission_denied, django_request(request))
 
-    def count(check: Callable[..., None], *args: Any) -> None:
-        for access in accesses(http_request):
-            access.counted = True
-        check(*args)
 
-    def deny(denied: Callable[..., None], *args: Any, **kwargs: Any) -> None:
-        refused = [access for access in accesses(http_request) if not access.served]
-        # After its response a browsable view asks which forms it may show. No request is refused by that.
-        if not getattr(view, "allowlist_has_responded", False):
-            for access in refused:
-                access.report(access.sender, http_request)
-            for access in refused:
-                ask_throttles(view, request, access)
-        denied(*args, **kwargs)
+def _wrap(view: Any, name: str, step: Callable[..., Any], http_request: HttpRequest) -> None:
+    """Have ``step`` take the place of the view's own method, which it is given; once for each instance."""
+    method = getattr(view, name, None)
+    if method is not None and name not in vars(view):
+        setattr(view, name, partial(step, method, view, http_request))
 
-    _wrap(view, "check_throttles", count)
-    _wrap(view, "permission_denied", deny)
+
+def _finalize_response(
+    method: Callable[..., HttpResponseBase],
+    view: Any,
+    http_request: HttpRequest,
+    request: Request,
+    response: HttpResponseBase,
+    /,
+    *args: Any,
+    **kwargs: Any,
+) -> HttpResponseBase:
+    view.allowlist_has_responded = True
+    _give_body(response)
+    finalized = method(request, response, *args, **kwargs)
+    set_headers(finalized, accesses(http_request))
+    return finalized
+
+
+def _check_throttles(
+    method: Callable[..., None], view: Any, http_request: HttpRequest, request: Request
+) -> None:
+    for access in accesses(http_request):
+        access.counted = True
+    method(request)
+
+
+def _permission_denied(
+    method: Callable[..., None],
+    view: Any,
+    http_request: HttpRequest,
+    request: Request,
+    /,
+    *args: Any,
+    **kwargs: Any,
+) -> None:
+    refused = [access for access in accesses(http_request) if not access.served]
+    # After its response a browsable view asks which forms it may show. No request is refused by that.
+    if not getattr(view, "allowlist_has_responded", False):
+        for access in refused:
+            access.report(access.sender)
+        for access in refused:
+            ask_throttles(view, request, access)
+    method(request, *args, **kwargs)
 
 
 def ask_throttles(view: Any, request: Request, access: Access) -> None:
@@ -132,21 +150,10 @@ def _give_body(response: Any) -> None:
     data = getattr(response, "data", None)
     if not isinstance(data, dict) or not isinstance(detail := data.get("detail"), RefusalDetail):
         return
-    added = {name: value for name, value in data.items() if name != "detail"}
+    added = {name: value for name, value in data.items() if name != "detail"} if len(data) > 1 else {}
     if isinstance(detail.body, dict):
         response.data = {**detail.body, **added}
     elif isinstance(detail.body, str) or added:
         response.data = {"detail": detail.body, **added}
     else:
         response.data = detail.body
-
-
-def _wrap(view: Any, name: str, around: Callable[..., Any]) -> None:
-    """Call ``around`` with the view's own method in place of it, once, on this instance only."""
-    method = getattr(view, name, None)
-    if method is not None and name not in vars(view):
-
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            return around(method, *args, **kwargs)
-
-        setattr(view, name, wrapped)

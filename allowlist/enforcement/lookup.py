@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Value
 
 from ..conf import Settings, settings
@@ -43,29 +44,23 @@ class UnstableKeyError(Exception):
     """The key changed between each two of many reads, so no state of it can be decided by."""
 
 
-class Tenant(NamedTuple):
-    """Whose rows a connection reads: the database, and the schema where tenants share it.
-
-    django-tenants sets ``connection.schema_name`` for each request. What is cached or counted for one
-    tenant must never serve another.
-    """
+class Name(NamedTuple):
+    """How a row is found: whose rows they are, and the value of a unique column."""
 
     alias: str
     schema: str | None
-
-    @classmethod
-    def current(cls) -> "Tenant":
-        """Return the tenant that keys are read for now, in the database that takes the writes."""
-        alias = router.db_for_write(APIKey)
-        return cls(alias, getattr(connections[alias], "schema_name", None))
-
-
-class Name(NamedTuple):
-    """How a row is found: a tenant, and the value of a unique column."""
-
-    tenant: Tenant
     column: str
     value: Any
+
+
+def schema_of(connection: BaseDatabaseWrapper) -> str | None:
+    """Return the schema of the tenant that is served now; None if the database has one tenant.
+
+    django-tenants sets it for each request. What is cached or counted for one tenant must never serve
+    another.
+    """
+    schema: str | None = getattr(connection, "schema_name", None)
+    return schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +75,17 @@ class Lists:
 
 
 class Row:
-    """A key's row, with the tenant it was read for. Its ``repr`` shows none of its values."""
+    """A key's row, with the database it was read from. Its ``repr`` shows none of its values."""
 
-    __slots__ = ("digest", "expires_at", "read", "revoked_at", "tenant", "used_at", "values")
+    __slots__ = ("alias", "digest", "environment", "expires_at", "read", "revoked_at", "used_at", "values")
 
-    def __init__(self, name: Name, read: RedactedRow) -> None:
-        self.tenant = name.tenant
+    def __init__(self, connection: BaseDatabaseWrapper, column: str, read: RedactedRow) -> None:
+        self.alias = connection.alias
         self.read = read
         """As the database returned it. While it returns the same, what was compiled from it holds."""
-        self.values = statement.converted(name.tenant.alias, name.column, read)
+        self.values = statement.converted(connection, column, read)
         self.digest: str = self["digest"]
+        self.environment: str = self["environment"]
         self.expires_at: datetime | None = self["expires_at"]
         self.revoked_at: datetime | None = self["revoked_at"]
         self.used_at: datetime | None = self["last_used_at"]
@@ -100,13 +96,13 @@ class Row:
 
     def to_key(self) -> APIKey:
         """Return a new instance, which a view may change without anyone else seeing it."""
-        return APIKey.from_db(self.tenant.alias, statement.NAMES, self.values)
+        return APIKey.from_db(self.alias, statement.NAMES, self.values)
 
     def is_active(self, now: datetime) -> bool:
         """Return whether the key works here now: not revoked, not expired, of an accepted environment."""
         if self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= now):
             return False
-        return self["environment"] in settings().ENVIRONMENTS
+        return self.environment in settings().ENVIRONMENTS
 
     def is_opened_by(self, token: Token, now: datetime) -> bool:
         """Return whether ``token`` is this key's, and the key active."""
@@ -145,27 +141,33 @@ def find(column: str, value: Any, accepts: Callable[[Row], bool]) -> ActivePolic
 
     Raises DatabaseError, UnstableKeyError, and ValueError for a row with an invalid mode, condition or date.
     """
-    name = Name(Tenant.current(), column, value)
-    connection, store = connections[name.tenant.alias], store_of(_cache)
+    connection, store = connections[router.db_for_write(APIKey)], store_of(_cache)
+    name = Name(connection.alias, schema_of(connection), column, value)
     epoch = None if store is None or connection.in_atomic_block else store.current()
     cached = _cache.get(name)
-    is_current = epoch is not None and cached is not None and epoch.covers(cached.read_at)
-    if cached is not None and is_current and cached.conf is settings():
+    if store is None or epoch is None:
+        return _read(connection, name, cached, accepts)
+    if cached is not None and epoch.covers(cached.read_at) and cached.conf is settings():
         return cached if accepts(cached.row) else None
-    found = _read(name, cached, accepts)
-    if found is not None and store is not None and epoch is not None and connection.autocommit:
+    found = _read(connection, name, cached, accepts)
+    if found is not None and connection.autocommit:
         store.confirm(found, epoch)
     return found
 
 
-def _read(name: Name, cached: ActivePolicy | None, accepts: Callable[[Row], bool]) -> ActivePolicy | None:
+def _read(
+    connection: BaseDatabaseWrapper,
+    name: Name,
+    cached: ActivePolicy | None,
+    accepts: Callable[[Row], bool],
+) -> ActivePolicy | None:
     """Read the key's row. Read its lists too, unless they are cached or the row isn't accepted.
 
     The row and the lists are of the same revision.
     """
     conf, lists = settings(), None if cached is None else cached.lists
     for _attempt in range(_ATTEMPTS):
-        row = _read_row(name, None if cached is None else cached.row)
+        row = _read_row(connection, name, None if cached is None else cached.row)
         if row is None or not accepts(row):
             return None
         if cached is not None and cached.row is row and cached.conf is conf:
@@ -194,12 +196,12 @@ def _policy(row: Row, lists: Lists, conf: Settings) -> Policy:
     )
 
 
-def _read_row(name: Name, known: Row | None) -> Row | None:
+def _read_row(connection: BaseDatabaseWrapper, name: Name, known: Row | None) -> Row | None:
     """Return the key's row as it is now: ``known`` itself while the database returns the same."""
-    read = statement.read(name.tenant.alias, name.column, name.value)
+    read = statement.read(connection, name.column, name.value)
     if not read:
         return None
-    return known if known is not None and known.read == read else Row(name, read)
+    return known if known is not None and known.read == read else Row(connection, name.column, read)
 
 
 def _read_lists(row: Row) -> Lists | None:
@@ -208,7 +210,7 @@ def _read_lists(row: Row) -> Lists | None:
     One statement sees one state of the database. Entries read by themselves, after the row, could be
     of another revision.
     """
-    key = APIKey._base_manager.using(row.tenant.alias).filter(pk=row["id"]).order_by()
+    key = APIKey._base_manager.using(row.alias).filter(pk=row["id"]).order_by()
     domains = key.values_list(Value("domain"), "revision", "allowed_domains__domain")
     ips = key.values_list(Value("ip"), "revision", "allowed_ips__ip")
     read = list(domains.union(ips, all=True).order_by())

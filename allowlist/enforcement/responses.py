@@ -1,10 +1,9 @@
 """What a refused caller gets: status, body and headers. Nothing here knows DRF."""
 
 import logging
-from collections.abc import Iterable
-from copy import copy
+from collections.abc import Collection
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse, HttpResponseBase
@@ -55,6 +54,16 @@ _HINTS: dict[Reason, Text] = {
 """What to do about each reason."""
 
 
+_MESSAGES = {
+    reason: f"{reason.rule}_message" if reason.rule in (Rule.DOMAIN, Rule.IP) else f"{reason}_message"
+    for reason in Reason
+} | {
+    Reason.BROWSER_NOT_ALLOWED: "browser_not_allowed_message",
+    Reason.SERVER_NOT_ALLOWED: "server_not_allowed_message",
+}
+"""The attribute that holds each reason's message."""
+
+
 class Refusal(NamedTuple):
     """A refusal as a caller gets it."""
 
@@ -102,7 +111,7 @@ class RefusalResponses:
             return 401
         if reason is Reason.UNDECIDED:
             return 503
-        return self.refused_status if _is_by_list(reason) else 403
+        return self.refused_status if reason.rule in (Rule.DOMAIN, Rule.IP) else 403
 
     def get_code(self, reason: Reason) -> str:
         """Return the code, one for each kind of response."""
@@ -112,7 +121,9 @@ class RefusalResponses:
 
     def get_message(self, reason: Reason) -> str:
         """Return the sentence that says what is wrong."""
-        return _with_header(getattr(self, self._message_name(reason)))
+        if reason is Reason.SERVER_NOT_ALLOWED and self.domain_message is not RefusalResponses.domain_message:
+            return _with_header(self.domain_message)
+        return _with_header(getattr(self, _MESSAGES[reason]))
 
     def get_hint(self, reason: Reason) -> str:
         """Return the sentence that says what to do about it."""
@@ -139,46 +150,38 @@ class RefusalResponses:
         """Return the response to a refused request; a plain 503 if a subclass's method fails."""
         reason = access.decision.reason or Reason.UNDECIDED
         try:
-            # A copy: one instance may serve several requests at once.
-            worded = copy(self)
-            worded.access = access
-            return worded._refusal(reason)
+            return self._copied(access)._refusal(reason)
         except Exception:
             logger.exception("%s failed to make a response.", type(self).__name__)
             return RefusalResponses()._refusal(Reason.UNDECIDED)
+
+    def _copied(self, access: Access) -> Self:
+        """Return a copy for one request: several may share this instance."""
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__, access=access)
+        return copy
 
     def _refusal(self, reason: Reason) -> Refusal:
         status: Any = self.get_status(reason)
         if not isinstance(status, int) or not 400 <= status <= 599:
             raise ValueError(f"get_status() returned {status!r}. It must return a number from 400 to 599.")
-        return Refusal(int(status), self.get_body(reason), self.get_message(reason))
-
-    def _message_name(self, reason: Reason) -> str:
-        if not _is_by_list(reason) or reason is Reason.BROWSER_NOT_ALLOWED:
-            return f"{reason}_message"
-        if reason is Reason.SERVER_NOT_ALLOWED and not self._has_own("domain_message"):
-            return "server_not_allowed_message"
-        return f"{reason.rule}_message"
-
-    def _has_own(self, name: str) -> bool:
-        return getattr(self, name) is not getattr(RefusalResponses, name)
+        body = self.get_body(reason)
+        message = body.get("message") if isinstance(body, dict) else body
+        return Refusal(int(status), body, message if isinstance(message, str) else self.get_message(reason))
 
 
-def set_headers(response: HttpResponseBase, accesses: Iterable[Access]) -> None:
+def set_headers(response: HttpResponseBase, accesses: Collection[Access]) -> None:
     """Have a response say what it depends on, and that no shared cache may store it."""
-    accesses = list(accesses)
-    served = bool(accesses) and all(access.served for access in accesses)
-    uses_cookies = any(access.uses_cookies for access in accesses)
+    served, uses_cookies = bool(accesses), False
+    for access in accesses:
+        served = served and access.served
+        uses_cookies = uses_cookies or access.uses_cookies
     headers = response.headers
-    headers["Vary"] = _vary(headers.get("Vary"), (*_key_header(), *(("Cookie",) if uses_cookies else ())))
+    headers["Vary"] = _vary(headers.get("Vary"), _key_header(), uses_cookies)
     if "Cache-Control" not in headers:
         headers["Cache-Control"] = "private" if served else "private, no-store"
     else:
         patch_cache_control(response, private=True, **({} if served else {"no_store": True}))
-
-
-def _is_by_list(reason: Reason) -> bool:
-    return reason.rule in (Rule.DOMAIN, Rule.IP)
 
 
 def _with_header(text: Text) -> str:
@@ -186,17 +189,18 @@ def _with_header(text: Text) -> str:
     return text.replace("%(header)s", settings().KEY_HEADER) if "%(header)s" in text else text
 
 
-def _key_header() -> tuple[str, ...]:
+def _key_header() -> str | None:
     """Return the key's header, if the settings are right enough to name one; else nobody is served."""
     try:
-        return (settings().KEY_HEADER,)
+        return settings().KEY_HEADER
     except ImproperlyConfigured:
-        return ()
+        return None
 
 
 @lru_cache(maxsize=64)
-def _vary(own: str | None, others: tuple[str, ...]) -> str:
+def _vary(own: str | None, key_header: str | None, uses_cookies: bool) -> str:
     """Return the response's own ``Vary`` with what a decision depends on."""
     response = HttpResponse(headers={} if own is None else {"Vary": own})
-    patch_vary_headers(response, ("Origin", "Referer", "Authorization", *others))
+    names = ("Origin", "Referer", "Authorization", key_header, "Cookie" if uses_cookies else None)
+    patch_vary_headers(response, [name for name in names if name is not None])
     return response.headers["Vary"]

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
 
 from ..models import APIKey
@@ -34,20 +35,20 @@ class _Statement(NamedTuple):
     converters: list[tuple[int, Any, list[Callable[..., Any]]]]
 
 
-def read(alias: str, column: str, value: Any) -> RedactedRow:
+def read(connection: BaseDatabaseWrapper, column: str, value: Any) -> RedactedRow:
     """Return the row whose ``column`` is ``value``, as the driver returns it; empty if there is none."""
-    with connections[alias].cursor() as cursor:
-        cursor.execute(_compiled(alias, column).sql, (value,))
+    with connection.cursor() as cursor:
+        cursor.execute(_compiled(connection.alias, column).sql, (value,))
         return RedactedRow(cursor.fetchone() or ())
 
 
-def converted(alias: str, column: str, row: RedactedRow) -> tuple[Any, ...]:
+def converted(connection: BaseDatabaseWrapper, column: str, row: RedactedRow) -> tuple[Any, ...]:
     """Return the values of a row that ``read`` returned, as the model's fields have them.
 
     Raises ValueError for a date that the driver couldn't read.
     """
-    connection, values = connections[alias], RedactedRow(row)
-    for position, expression, functions in _compiled(alias, column).converters:
+    values = RedactedRow(row)
+    for position, expression, functions in _compiled(connection.alias, column).converters:
         for function in functions:
             values[position] = function(values[position], expression, connection)
     for name, is_null in zip(_ENDS, values[len(NAMES) :], strict=True):

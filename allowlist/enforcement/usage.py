@@ -28,8 +28,8 @@ def note_use(row: Row, now: datetime) -> None:
     """
     if row.used_at is not None and row.used_at > now - USED_AGAIN:
         return
-    if _is_in_the_request_s_transaction(connections[row.tenant.alias]):
-        transaction.on_commit(partial(_write_if_stale, row, now), using=row.tenant.alias)
+    if _is_in_the_request_s_transaction(connections[row.alias]):
+        transaction.on_commit(partial(_write_if_stale, row, now), using=row.alias)
     else:
         _write_if_stale(row, now)
 
@@ -48,7 +48,7 @@ def _write_if_stale(row: Row, now: datetime) -> None:
     """Write ``last_used_at`` unless others did within a minute. Waits for no lock and never fails."""
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USED_AGAIN)
     # By then the connection may be another tenant's, where another key has this primary key.
-    key = APIKey.objects.using(row.tenant.alias).filter(pk=row["id"], locator=row["locator"])
+    key = APIKey.objects.using(row.alias).filter(pk=row["id"], locator=row["locator"])
     try:
         if not _write(key.filter(stale), row, now):
             # Others wrote it, or will. A row cached under FRESHNESS would not show that for seconds.
@@ -62,18 +62,18 @@ def _write(rows: "QuerySet[APIKey]", row: Row, now: datetime) -> bool:
 
     Returns False when the row is locked, or others wrote it meanwhile.
     """
-    connection = connections[row.tenant.alias]
+    connection = connections[row.alias]
     is_sqlite = connection.vendor == "sqlite"
     skip = connection.features.has_select_for_update_skip_locked
     unlocked = rows.select_for_update(skip_locked=skip, nowait=not skip)
     with (
         _sqlite_without_waiting(connection) if is_sqlite else nullcontext(),
-        transaction.atomic(using=row.tenant.alias),
+        transaction.atomic(using=row.alias),
     ):
         is_ours = is_sqlite or unlocked.values_list("pk", flat=True).first() is not None
         if not is_ours or not rows.update(last_used_at=now):
             return False
-        transaction.on_commit(partial(setattr, row, "used_at", now), using=row.tenant.alias)
+        transaction.on_commit(partial(setattr, row, "used_at", now), using=row.alias)
         return True
 
 
