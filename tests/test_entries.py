@@ -11,6 +11,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import transaction
+from django.forms import modelform_factory
 from django.test import override_settings
 
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
@@ -258,6 +259,14 @@ class TestAdd:
         assert len(getattr(held, side.which.field).all()) == 1
         side.do(held, "add", [side.new])
         assert len(getattr(held, side.which.field).all()) == 2
+
+    def test_tells_whether_what_is_listed_is_in_force(self, make: Make, side: Side) -> None:
+        key = make()
+        assert side.do(key, "add", [side.new]).in_force is False
+        assert side.one(key).in_force is False
+        side.do(key, "restrict")
+        assert side.do(key, "add", [side.new]).in_force is True
+        assert side.one(key).in_force is True
 
 
 class TestRemove:
@@ -624,6 +633,31 @@ class TestEntrySave:
         entry = side.entry(APIKey(name="Shop"), side.new)
         with refused("deleted"):
             entry.save()
+
+    def test_of_an_unknown_field_or_argument_raises(self, key: APIKey, side: Side) -> None:
+        with pytest.raises(ValueError, match="has no field nonsense"):
+            side.one(key).save(update_fields=["nonsense"])
+        with pytest.raises(TypeError, match="bogus"):
+            side.one(key).save(bogus=1)
+
+    def test_a_form_of_the_projects_own_hears_of_each_refusal(self, make: Make, side: Side) -> None:
+        """Before it saves, so that a refusal is a message on the form and not a 500."""
+        form_class = modelform_factory(side.model, fields=["key", "name", side.which.column])
+        full, listing = make(**{side.which.field: side.many(25)}), make(**{side.which.field: [side.listed]})
+        secret = make(kind="secret")
+        tries = [
+            (full, side.new, "at most 25"),
+            (listing, side.wrong, None),
+            (listing, side.listed, "already"),
+        ]
+        tries += [(secret, side.new, "Secret keys")] if side.which is DOMAINS else []
+        for key, text, said in tries:
+            form = form_class({"key": key.pk, side.which.column: text})
+            assert not form.is_valid()
+            assert said is None or said in str(form.errors)
+        form = form_class({"key": listing.pk, side.which.column: side.spelt})
+        assert form.is_valid()
+        assert form.save().text == side.new
 
     def test_moves_to_no_other_key(self, key: APIKey, make: Make, side: Side) -> None:
         other, entry = make(), side.one(key)

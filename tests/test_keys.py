@@ -13,6 +13,8 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
+from django.db.models.signals import post_save
 from django.template import Context, Template
 from django.test import override_settings
 from django.utils import timezone
@@ -204,6 +206,35 @@ class TestCreate:
             with pytest.raises(TypeError, match=r"create_key\(\)"):
                 attempt()
         assert APIKey.objects.count() == 1
+
+    def test_a_users_own_manager_makes_the_user_the_creator(self, creator: User, superuser: User) -> None:
+        key, _ = creator.allowlist_keys.create_key(name="Shop", allowed_domains=[SHOP])
+        assert (key.creator, row(key).creator, domains(key)) == (creator, creator, [SHOP])
+        other, _ = creator.allowlist_keys.filter(name="None").create_key(name="Shop", creator=superuser)
+        assert row(other).creator == superuser
+        with pytest.raises(TypeError, match="takes a creator"):
+            APIKey.objects.create_key(name="Shop")
+
+    @pytest.mark.django_db(transaction=True, databases="__all__")
+    def test_an_error_report_of_a_failing_commit_shows_no_secret_token(self, creator: User) -> None:
+        """The key exists by then, so the token in the report would work."""
+
+        def fail() -> None:
+            raise RuntimeError("The mail server is down.")
+
+        def receive(**kwargs: Any) -> None:
+            transaction.on_commit(fail)
+
+        post_save.connect(receive, sender=APIKey)
+        try:
+            with pytest.raises(RuntimeError) as caught:
+                make(creator, kind="secret")
+        finally:
+            post_save.disconnect(receive, sender=APIKey)
+        assert APIKey.objects.get().kind == "secret"
+        frames = [each.frame for each in caught.traceback if "/allowlist/" in str(each.path)]
+        assert {"create_key", "insert"} <= {frame.code.name for frame in frames}
+        assert [frame for frame in frames if SHAPE.search(repr(frame.f_locals))] == []
 
 
 class TestSecretKeys:
@@ -419,6 +450,76 @@ class TestRevoke:
             key.revoke()
 
 
+def keys_named_after(user: User) -> Q:
+    """Return a project's rule: a user has the keys with the user's own name."""
+    return Q(name=user.get_username())
+
+
+def no_rule(user: User) -> None:
+    """Return what a rule returns that forgot its last line."""
+
+
+def empty_rule(user: User) -> Q:
+    """Return a condition that would be true of every key."""
+    return Q()
+
+
+def failing_rule(user: User) -> Q:
+    """Raise, as a rule that has a mistake in it does."""
+    raise LookupError("No such team.")
+
+
+def misspelled_rule(user: User) -> Q:
+    """Return a condition about a field that keys don't have."""
+    return Q(nmae="Shop")
+
+
+class TestKeysOf:
+    def test_replaces_the_creator(self, creator: User, stranger: User, superuser: User) -> None:
+        shared, _ = APIKey.objects.create_key(name=stranger.get_username(), creator=creator)
+        with override_settings(ALLOWLIST={"KEYS_OF": f"{__name__}.keys_named_after"}):
+            assert list(APIKey.objects.manageable_by(stranger)) == [shared]
+            assert not APIKey.objects.exclude(pk=shared.pk).manageable_by(stranger).exists()
+            assert not APIKey.objects.manageable_by(creator).exists()
+            assert not APIKey.objects.manageable_by(AnonymousUser()).exists()
+        assert list(APIKey.objects.manageable_by(creator)) == [shared]
+
+    @pytest.mark.parametrize("rule", ["no_rule", "empty_rule", "failing_rule", "misspelled_rule"])
+    def test_gives_nobody_a_key_where_it_gives_no_condition(
+        self, creator: User, rule: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        make(creator)
+        with override_settings(ALLOWLIST={"KEYS_OF": f"{__name__}.{rule}"}):
+            assert not APIKey.objects.manageable_by(creator).exists()
+        assert "KEYS_OF" in caplog.text
+
+
+class TestStatus:
+    def test_says_whether_a_key_works_and_active_finds_those_that_do(self, creator: User) -> None:
+        keys = {
+            name: make(creator, expires_at=expires)[0]
+            for name, expires in (
+                ("open", None),
+                ("later", timezone.now() + timedelta(days=1)),
+                ("over", timezone.now() - timedelta(seconds=1)),
+                ("revoked", None),
+                ("revoked and over", timezone.now() - timedelta(days=1)),
+            )
+        }
+        keys["revoked"].revoke()
+        keys["revoked and over"].revoke()
+        assert {name: str(row(key).status) for name, key in keys.items()} == {
+            "open": "active",
+            "later": "active",
+            "over": "expired",
+            "revoked": "revoked",
+            "revoked and over": "revoked",
+        }
+        with override_settings(ALLOWLIST={"ENVIRONMENTS": ("test",)}):
+            assert list(APIKey.objects.active()) == [keys["open"], keys["later"]]
+            assert row(keys["open"]).status == "active"
+
+
 class TestWhoseKeys:
     def test_a_key_is_managed_by_its_creator_alone(
         self, creator: User, stranger: User, superuser: User
@@ -446,6 +547,14 @@ class TestWhoseKeys:
         assert row(key).creator == key.creator == superuser
         assert not APIKey.objects.manageable_by(creator).exists()
         assert (ask(token), ask(token, BLOG)) == (SERVED, NOT_LISTED)
+
+    def test_nobody_who_is_not_saved_takes_a_key_over(self, creator: User) -> None:
+        key, _ = make(creator)
+        nobodies: list[Any] = [get_user_model()(), AnonymousUser(), get_user_model()(pk=creator.pk)]
+        for nobody in nobodies:
+            with pytest.raises(ValueError, match=r"take_over\(\) takes a user that is saved"):
+                key.take_over(nobody)
+        assert row(key).creator == creator
 
     def test_a_deleted_users_key_works_on_and_can_be_taken_over(
         self, make_user: MakeUser, superuser: User
@@ -558,6 +667,27 @@ class TestSave:
         key, _ = make(creator)
         with django_assert_num_queries(0):
             key.save()
+
+    def test_of_an_unknown_field_or_argument_raises(self, creator: User) -> None:
+        key, _ = make(creator)
+        with pytest.raises(ValueError, match="APIKey has no field nonsense"):
+            key.save(update_fields=["name", "nonsense"])  # type: ignore[misc]
+        with pytest.raises(TypeError, match="bogus"):
+            key.save(bogus=1)  # type: ignore[call-arg]
+
+    def test_enforcing_is_judged_by_the_lists_as_they_are(self, creator: User) -> None:
+        key, _ = make(creator, enforcement="report")
+        key.restrict_domains([])
+        assert (row(key).domain_mode, domains(key)) == ("listed", [])
+        key.add_domains([SHOP])
+        key.remove_domains([SHOP])
+        key.enforcement = "enforce"
+        with refused("empty_list"):
+            key.save()
+        assert row(key).enforcement == "report"
+        key.add_domains([SHOP])
+        key.save()
+        assert row(key).enforcement == "enforce"
 
     def test_with_update_fields_writes_those_alone_and_the_rest_later(self, creator: User) -> None:
         key, _ = make(creator)

@@ -16,6 +16,7 @@ from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
+from allowlist.models.locks import writing
 from tests import databases
 from tests.conftest import User
 from tests.management import Api
@@ -483,6 +484,31 @@ IMPATIENT = {
     "postgresql": ("SET lock_timeout = 50", "RESET lock_timeout"),
     "mysql": ("SET innodb_lock_wait_timeout = 1", "SET innodb_lock_wait_timeout = DEFAULT"),
 }
+
+
+class DriverError(Exception):
+    """What a database's driver raises, with the attribute it has for the error's name."""
+
+    def __init__(self, **names: Any) -> None:
+        self.__dict__.update(names)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"sqlstate": "40001"},
+        {"pgcode": "40P01"},  # psycopg2
+        {"sqlite_errorname": "SQLITE_BUSY_SNAPSHOT"},
+        {"sqlite_errorname": "SQLITE_LOCKED_SHAREDCACHE"},
+    ],
+    ids=str,
+)
+def test_each_drivers_word_for_others_in_the_way_is_known(names: dict[str, str]) -> None:
+    error = OperationalError()
+    error.__cause__ = DriverError(**names)
+    with pytest.raises(ValidationError) as caught, writing("default"):
+        raise error
+    assert told(caught.value)[0].code == "busy"
 
 
 class TestInEachOthersWay:
