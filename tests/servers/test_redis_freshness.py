@@ -84,7 +84,7 @@ def cached_key(site: Site, endpoint: Endpoint, change: Change) -> tuple[int, str
 
 def revoke_behind_their_backs(site: Site, pk: int) -> None:
     """Revoke as other programs do, without an announcement."""
-    with closing(sqlite3.connect(Path(site.database["NAME"]), PATIENCE)) as database, database:
+    with closing(sqlite3.connect(Path(site.database["NAME"]), timeout=PATIENCE)) as database, database:
         database.execute("UPDATE allowlist_apikey SET revoked_at = '2026-01-01 00:00:00' WHERE id = ?", (pk,))
 
 
