@@ -1006,7 +1006,8 @@ def test_a_subclass_has_filters_of_its_own(
     monkeypatch.setattr(APIKeyAdmin, "date_hierarchy", "created_at")
     filters = (("expires_at", admin.DateFieldListFilter), BigFilter, "creator")
     monkeypatch.setattr(APIKeyAdmin, "list_filter", filters)
-    assert site.client.get(f"{site.base}?{query}").status_code == status
+    with timezone.override("UTC"):  # Any other needs MariaDB's tables of time zones.
+        assert site.client.get(f"{site.base}?{query}").status_code == status
 
 
 @pytest.fixture

@@ -345,6 +345,20 @@ def test_admin_forms_sent(owned: Owned, creator: User, site: str, route: str, wh
     assert [each.creator for each in made] == ([visitor] if (route, expected) == ("add", 200) else [])
 
 
+@pytest.mark.parametrize("route", ADMIN_ROUTES)
+def test_keys_of_replaces_the_creator_on_every_page(
+    creator: User, stranger: User, settings: Any, route: str
+) -> None:
+    settings.ALLOWLIST = {"KEYS_OF": f"{__name__}.keys_of_a_team"}
+    key = make_key(creator)
+    path, form = admin_path("admin", route, key), form_for(route, stranger, "admin", key)
+    for user, who in ((creator, "stranger"), (stranger, "creator")):  # They have changed places.
+        client = Admin(user).client
+        statuses = client.get(path).status_code, client.post(path, form).status_code
+        assert statuses == ADMIN_ROUTES[route][who]
+    assert (rows_of(key)[0] == []) == (route in ("changelist", "delete"))
+
+
 @pytest.mark.parametrize(
     "query", ["", "?q=idden-nam", "?q=.example", "?kind__exact=publishable", "?all=", "?_popup=1"]
 )
