@@ -7,11 +7,11 @@ from django.http import HttpRequest
 
 from ..models import AllowedDomain, AllowedIP, APIKey
 from ..models.entries import Entry
-from ..models.lists import DOMAINS, IPS, ListKind
+from ..models.lists import ListKind
 from ..policy.decision import Mode
 from ..policy.tokens import Kind
-from .forms import EntryForm, EntryFormSet
 from .ownership import OwnerMixin, can_change
+from .rows import EntryForm, EntryFormSet
 
 if TYPE_CHECKING:
     TabularInline = admin.TabularInline[Entry, APIKey]
@@ -26,18 +26,20 @@ class EntryInline(OwnerMixin, TabularInline):
     formset = EntryFormSet
     template = "admin/allowlist/apikey/entries.html"
     extra = 1
-    which: ListKind
 
     @classmethod
     def can_hold(cls, key: APIKey | None) -> bool:
         """Return whether the list may be given entries, or has some to be seen."""
-        kind = cls.which
+        kind: ListKind = cls.model.kind
         of = Kind.PUBLISHABLE if key is None else key.kind
-        if not kind.takes(of) or Mode.LISTED in kind.modes_for(of):
-            return kind.takes(of)
-        return key is not None and (
-            getattr(key, kind.mode) == Mode.LISTED or getattr(key, kind.field).exists()
-        )
+        if not kind.takes(of):
+            return False
+        return Mode.LISTED in kind.modes_for(of) or (key is not None and cls._is_used(key))
+
+    @classmethod
+    def _is_used(cls, key: APIKey) -> bool:
+        kind: ListKind = cls.model.kind
+        return bool(getattr(key, kind.mode) == Mode.LISTED or getattr(key, kind.field).exists())
 
     def get_formset(self, request: HttpRequest, obj: APIKey | None = None, **kwargs: Any) -> Any:
         """Return the formset, which shows the page of rows that the address asks for."""
@@ -47,14 +49,14 @@ class EntryInline(OwnerMixin, TabularInline):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Leave it to the model to say what is wrong with an entry: it also says what was meant."""
-        if db_field.name == self.which.column:
+        if db_field.name == self.model.kind.column:
             # Stripping would drop control characters, which are refused.
             kwargs |= {"required": False, "max_length": None, "strip": False}
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_max_num(self, request: HttpRequest, obj: APIKey | None = None, **kwargs: Any) -> int | None:
         """Offer no more rows than the settings allow."""
-        return self.which.limit
+        return self.model.kind.limit
 
     def has_add_permission(self, request: HttpRequest, obj: APIKey | None = None) -> bool:
         """Return whether the user may add to the key's list."""
@@ -66,7 +68,6 @@ class AllowedDomainInline(EntryInline):
 
     model = AllowedDomain
     fields = ("name", "domain")
-    which = DOMAINS
 
 
 class AllowedIPInline(EntryInline):
@@ -74,4 +75,3 @@ class AllowedIPInline(EntryInline):
 
     model = AllowedIP
     fields = ("name", "ip")
-    which = IPS

@@ -19,10 +19,12 @@ from ..models import APIKey
 from ..models.choices import Status
 from ..policy.tokens import Kind
 from ..signals import acting_as
-from .forms import FIXED, PASTED, APIKeyForm, EntryFormSet, KeyForm, change, controls, create
+from .forms import FIXED, PASTED, APIKeyForm, KeyForm, controls
 from .inlines import AllowedDomainInline, AllowedIPInline, EntryInline
 from .key_list import KeyListMixin
-from .ownership import OwnerMixin, confirm, created, is_superuser, own_keys
+from .ownership import OwnerMixin, check_owner, is_superuser, own_keys, remember_created
+from .rows import EntryFormSet
+from .saving import change, create
 from .steps import StepsMixin, person
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class APIKeyAdmin(StepsMixin, KeyListMixin, OwnerMixin, ModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: APIKey | None = None) -> Any:
         """Return the controls without those that offer only one choice."""
         lists = [each for each in self.get_inline_instances(request, obj) if isinstance(each, EntryInline)]
-        paste = [PASTED[each.which.field] for each in lists if each.has_add_permission(request, obj)]
+        paste = [PASTED[each.model.kind.field] for each in lists if each.has_add_permission(request, obj)]
         security = [*controls("" if obj is None else obj.kind), *paste]
         details = ["token", "status", "creator", "created_at", "last_used_at", "revoked_at"]
         return [
@@ -144,19 +146,19 @@ class APIKeyAdmin(StepsMixin, KeyListMixin, OwnerMixin, ModelAdmin):
         made, token, notes = create(form, lists, person(request))
         key: APIKey = form.instance
         key.pk, key._state.adding, key._state.db = made.pk, False, made._state.db
-        created(request, key)
+        remember_created(request, key)
         request.allowlist_token = token  # type: ignore[attr-defined]
         return notes
 
     def _change(self, request: HttpRequest, form: KeyForm, lists: list[Any]) -> list[str]:
         with form.instance.editing() as edit:
-            confirm(request, form.instance)
+            check_owner(request, form.instance)
             return change(edit, form, lists)
 
     def delete_model(self, request: HttpRequest, obj: APIKey) -> None:
         """Delete the key."""
         with obj.editing():
-            confirm(request, obj)
+            check_owner(request, obj)
             obj.delete()
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[APIKey]) -> None:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from ..models import APIKey
 from ..signals import acting_as
-from .ownership import confirm, is_superuser
+from .ownership import check_owner, is_superuser
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -57,9 +57,9 @@ class Step(ABC):
         """Return whether nothing is left to do, for example since another tab did it."""
         return key.revoked_at is not None
 
-    def confirm(self, request: HttpRequest, key: APIKey) -> None:
+    def check_owner(self, request: HttpRequest, key: APIKey) -> None:
         """Raise Http404 if the locked key has been lost to someone else."""
-        confirm(request, key)
+        check_owner(request, key)
 
     @abstractmethod
     def take(self, request: HttpRequest, key: APIKey) -> Outcome:
@@ -109,7 +109,7 @@ class TakeOver(Step):
         """Return whether the user is the key's creator."""
         return bool(key.creator_id == person(request).pk)
 
-    def confirm(self, request: HttpRequest, key: APIKey) -> None:
+    def check_owner(self, request: HttpRequest, key: APIKey) -> None:
         """Let a superuser take over any key."""
 
     def take(self, request: HttpRequest, key: APIKey) -> Outcome:
@@ -180,7 +180,7 @@ class StepsMixin(ModelAdmin):
             return self._to_key(key)
 
     def _take(self, request: HttpRequest, key: APIKey, step: Step) -> HttpResponse:
-        step.confirm(request, key)
+        step.check_owner(request, key)
         outcome = step.take(request, key)
         self.log_change(request, key, outcome.message)
         if outcome.token is not None:

@@ -1,0 +1,79 @@
+"""How the forms of a key and its lists are written: as one change, judged by the models as a whole."""
+
+from collections import Counter
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..models import APIKey
+from ..models.edits import OWN_FIELDS, KeyEdit, Problems
+from ..models.list_edits import ListEdit
+from ..models.lists import DOMAINS, IPS, KINDS, EntryInput, ListKind
+from ..policy.decision import Mode
+from ..policy.entries import display
+from .forms import FIXED, KeyForm
+
+NO_EFFECT = {
+    DOMAINS.field: gettext_lazy("The new domains have no effect while “Allow all domains” is selected."),
+    IPS.field: gettext_lazy("The new IPs have no effect while “Allow all IPs” is selected."),
+}
+
+
+def create(form: KeyForm, formsets: list[Any], creator: Any) -> tuple[APIKey, str, list[str]]:
+    """Create the key that the forms describe; return it, its token, and what the user should know."""
+    names = (*OWN_FIELDS, *FIXED, DOMAINS.mode, IPS.mode)
+    fields = {name: form.cleaned_data[name] for name in names if name in form.cleaned_data}
+    lists: dict[str, Any] = {kind.field: _typed(kind, form, formsets) for kind in KINDS}
+    key, token = APIKey.objects.create_key(creator=creator, **fields, **lists)
+    for formset in formsets:
+        formset.new_objects = list(formset.model.objects.filter(key=key))
+    return key, token, [note for kind in KINDS for note in _skipped(_repeated(kind, lists[kind.field]))]
+
+
+def change(edit: KeyEdit, form: KeyForm, formsets: list[Any]) -> list[str]:
+    """Write what the forms changed; return what the user should know."""
+    edit.write(**{name: form.cleaned_data[name] for name in set(form.changed_data) & set(OWN_FIELDS)})
+    notes: list[str] = []
+    problems = Problems()
+    for entries in edit.lists:
+        with problems.collected():
+            notes += _change_list(entries, form, formsets)
+    problems.raise_any()
+    return notes
+
+
+def _change_list(entries: ListEdit, form: KeyForm, formsets: list[Any]) -> list[str]:
+    mode = form.chosen(entries.kind.mode)
+    entries.set(mode, None)
+    rows = [formset for formset in formsets if formset.model.kind is entries.kind]
+    for formset in rows if mode != Mode.ALL else ():
+        entries.discard([entry.pk for entry in formset.deleted_objects])
+        changed = [(entry, set(names) & set(entry.changed())) for entry, names in formset.changed_objects]
+        entries.rewrite(changed)
+    new = _typed(entries.kind, form, rows)
+    return _add(entries, new, rows) if new else []
+
+
+def _add(entries: ListEdit, new: list[EntryInput], rows: list[Any]) -> list[str]:
+    added = entries.add(new)
+    for formset in rows:
+        formset.new_objects = added.entries  # What the history reports: pasted entries too, no duplicates.
+    is_idle = added.entries and not added.in_force
+    return _skipped(added.duplicates) + ([str(NO_EFFECT[entries.kind.field])] if is_idle else [])
+
+
+def _typed(kind: ListKind, form: KeyForm, formsets: list[Any]) -> list[EntryInput]:
+    """Return the new entries of a list, from its blank rows and its box."""
+    rows = [formset.new_objects for formset in formsets if formset.model.kind is kind]
+    return [*((entry.name, entry.text) for new in rows for entry in new), *form.pasted(kind)]
+
+
+def _repeated(kind: ListKind, entries: list[EntryInput]) -> list[str]:
+    texts = [str(kind.canonical(entry if isinstance(entry, str) else entry[1])) for entry in entries]
+    return list((Counter(texts) - Counter(set(texts))).elements())
+
+
+def _skipped(duplicates: list[str]) -> list[str]:
+    listed = ", ".join(display(text) for text in duplicates)
+    return [_("Already listed: %(entries)s.") % {"entries": listed}] if duplicates else []
