@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from rest_framework.permissions import NOT, BasePermission
 from rest_framework.request import Request
 
-from .enforcement.access import Access
 from .enforcement.credentials import KeySource
 from .enforcement.drf import (
     Refused,
@@ -78,8 +77,3 @@ def guard_of(view: Any) -> IsAllowlisted | IsAllowlistedQuietly | None:
     """Return the first of our permissions in the view's ``permission_classes``."""
     found = next(enforcing(getattr(view, "permission_classes", ())), None)
     return None if found is None else found()
-
-
-def view_access(request: Request, view: Any) -> Access:
-    """Return what is decided about ``request`` by the view's own permission, or by the token."""
-    return access_for(guard_of(view) or IsAllowlisted(), request, view)

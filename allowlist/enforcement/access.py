@@ -1,9 +1,9 @@
 """One decision a request, remembered on the HttpRequest. Nothing here knows DRF."""
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
@@ -16,7 +16,7 @@ from ..models import APIKey
 from ..models.choices import Enforcement
 from ..policy.decision import REFUSALS, Decision, Reason, Rule, Source, decide
 from ..signals import request_refused
-from .credentials import Credential, KeySource, key_in_path
+from .credentials import Credential, KeySource, key_in_path, read_credential
 from .lookup import Row, find_by_pk, find_by_token
 from .sources import read_source
 from .usage import note_use
@@ -118,15 +118,20 @@ def access_of(request: HttpRequest, reader: KeySource, view: Any = None, given: 
     ``view``. Raises SuspiciousOperation, which Django turns into a 400, PermissionDenied for a failed
     CSRF check, and StillDecidingError. An error while deciding is a refusal, ``undecided``.
     """
-    decided = _decided(request)
+    decided, path = _decided(request), key_in_path(view)
+    reads_token = type(reader).get_key is KeySource.get_key
     # All classes that read the token share one decision.
-    name = (None if type(reader).get_key is KeySource.get_key else type(reader)), key_in_path(view)
+    name = (None if reads_token else type(reader)), path
     if (access := decided.get(name)) is None:
         if name in decided:
             raise StillDecidingError
         decided[name] = None
         try:
-            access = decided[name] = _decide(reader, request, view, request if given is None else given)
+            if reads_token:
+                get_key = partial(read_credential, request, path)
+            else:
+                get_key = partial(reader.get_key, request if given is None else given, view)
+            access = decided[name] = _decide(request, reader, get_key)
         finally:
             if access is None:
                 del decided[name]
@@ -145,13 +150,13 @@ def _decided(request: HttpRequest) -> dict[Hashable, Access | None]:
     return decided
 
 
-def _decide(reader: KeySource, request: HttpRequest, view: Any, given: Any) -> Access:
+def _decide(request: HttpRequest, reader: KeySource, get_key: Callable[[], Any]) -> Access:
     source, now = read_source(request), timezone.now()
     # If it fails, nobody knows what the key would have been read from.
     presented: Any = Ellipsis
     row = None
     try:
-        presented = reader.get_key(given, view)
+        presented = get_key()
         decision, row = _judge(presented, source, now)
     except SuspiciousOperation:
         raise

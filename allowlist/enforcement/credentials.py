@@ -64,7 +64,7 @@ class KeySource:
         primary key, that belongs to a credential of the project. Only the primary key is used: the row
         is read again. ``request`` is DRF's in a DRF view; elsewhere it is Django's, and ``view`` is None.
         """
-        return read_credential(getattr(request, "_request", request), key_in_path(view))
+        return read_credential(request, key_in_path(view))
 
 
 def key_in_path(view: Any) -> str | None:
