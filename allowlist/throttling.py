@@ -1,4 +1,4 @@
-"""A rate limit by key and by caller that a refused caller hits too."""
+"""A rate limit by key and caller, which counts refused requests too."""
 
 import time
 from ipaddress import IPv6Address, IPv6Network
@@ -27,12 +27,12 @@ class APIKeyRateThrottle(SimpleRateThrottle):
 
     A caller is an IPv4 address or an IPv6 /64 network. Callers without a valid key share a count by
     address alone. The rate is the class's own, or that of its ``scope`` in ``DEFAULT_THROTTLE_RATES``;
-    None is no limit, and a scope without a rate raises ImproperlyConfigured. Windows are fixed: counts
-    start again with each period. Django's default cache holds them, by ``add`` and ``incr``, which are
-    atomic on the caches that processes share (Redis, Memcached).
+    None means no limit, and a scope without a rate raises ImproperlyConfigured. Windows are fixed: counts
+    start again with each period. They are in Django's default cache, written by ``add`` and ``incr``,
+    which are atomic on the caches that processes share (Redis, Memcached).
 
-    DRF asks throttles after permissions, so it would never count a refusal. ``IsAllowlisted`` asks the
-    view's throttles itself then, so that guessing and spoofing meet the limit as well.
+    DRF asks throttles after permissions, so it would never count a refusal. Our permissions have the
+    view's throttles count refusals themselves, so that guessing and spoofing meet the limit as well.
     """
 
     scope = "api_key"
@@ -51,7 +51,7 @@ class APIKeyRateThrottle(SimpleRateThrottle):
     def get_cache_key(self, request: Request, view: "APIView") -> str:
         """Return the name of the count: the scope, the tenant, the key and the caller."""
         key = access_for(guard_of(view) or IsAllowlisted(), request, view).key
-        ident = f"{'' if key is None else key.pk}:{_caller(client_address(django_request(request)))}"
+        ident = f"{'' if key is None else key.locator}:{_caller(client_address(django_request(request)))}"
         if (schema := schema_of(connections[router.db_for_write(APIKey)])) is not None:
             ident = f"{schema}:{ident}"
         return str(self.cache_format) % {"scope": self.scope, "ident": ident}
@@ -82,7 +82,7 @@ def _count(cache: BaseCache, name: str, seconds: int) -> int:
 
 
 def _caller(address: Address | None) -> str:
-    """Return what stands for the caller: one person has a whole IPv6 /64 to send from."""
+    """Return what identifies the caller. One person may send from a whole IPv6 /64."""
     if isinstance(address, IPv6Address):
         return str(IPv6Network((address, 64), strict=False))
     return str(address)

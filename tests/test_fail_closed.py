@@ -198,15 +198,9 @@ class Lost:
     "error",
     [
         ValueError("x"),
-        KeyError("x"),
         AttributeError("x"),
-        TypeError("x"),
-        LookupError("x"),
-        AssertionError("x"),
         RecursionError("x"),
         MemoryError("x"),
-        OSError("x"),
-        UnicodeError("x"),
         StopIteration("x"),
         APIKey.DoesNotExist("x"),
         PermissionError("x"),
@@ -285,7 +279,7 @@ def test_an_error_leaves_the_word_to_another_permission(settings: Any) -> None:
 @pytest.mark.parametrize(
     "lists", [{}, {"allowed_domains": [SHOP], "allowed_ips": [SERVER]}], ids=["off", "on"]
 )
-def test_a_row_that_says_nothing_known_refuses(
+def test_a_row_with_an_unknown_value_refuses(
     settings: Any, empty_list: str, column: str, text: str, lists: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.ALLOWLIST = {"EMPTY_LIST": empty_list}
@@ -308,7 +302,7 @@ def test_a_row_made_unreadable_after_a_request_refuses(
 
 @with_database
 @pytest.mark.only_on("sqlite")
-def test_a_revision_that_is_none_refuses(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_revision_refuses(caplog: pytest.LogCaptureFixture) -> None:
     key, token = make_key()
     set_raw(key, "revision", "no revision")
     assert_undecided(token, caplog)
@@ -322,7 +316,7 @@ NO_DATES = ("garbage", "", " ", "never", "2026-02-30 00:00:00", "2026-01-01T", b
 @pytest.mark.only_on("sqlite")
 @pytest.mark.parametrize("use_tz", [True, False])
 @ENDS
-def test_an_end_that_is_no_date_is_not_read_as_no_end(
+def test_an_end_that_is_not_a_date_is_not_read_as_no_end(
     settings: Any, use_tz: bool, column: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """SQLite stores anything, and its driver reads what is no date as None."""
@@ -337,7 +331,7 @@ def test_an_end_that_is_no_date_is_not_read_as_no_end(
 @with_database
 @pytest.mark.only_on("sqlite")
 @pytest.mark.parametrize("use_tz", [True, False])
-def test_an_overlap_that_ends_at_no_date_has_ended(settings: Any, use_tz: bool) -> None:
+def test_an_overlap_with_an_invalid_end_has_ended(settings: Any, use_tz: bool) -> None:
     settings.USE_TZ = use_tz
     key, old = make_key()
     key.rotate(timedelta(hours=1))
@@ -367,7 +361,7 @@ def test_an_end_of_zeros_refuses(column: str) -> None:
 
 
 @with_database
-def test_a_digest_that_is_none_refuses() -> None:
+def test_an_invalid_digest_refuses() -> None:
     key, token = make_key()
     for digest in ("", "x", "0" * 64, "\xe9" * 64):
         set_raw(key, "digest", digest)
@@ -376,48 +370,15 @@ def test_a_digest_that_is_none_refuses() -> None:
 
 DOMAINS = [
     "",
-    " ",
     "*",
-    "*.",
     "*.*",
-    ".",
-    "null",
-    "https://",
     "https://*",
-    "//shop.example.com",
     "https://shop.example.com/path",
-    "https://me@shop.example.com",
-    "shop.example.com:443",
-    "https://shop.example.com:99999",
-    "shop.*.com",
-    "sh op.example.com",
     "shop.example.com,evil.example.net",
-    "shop.example.com\nevil.example.net",
-    "xn--a",
-    "https://[::1",
     "\x01",
-    "[]",
-    "%",
-    "_",
     "https://shop.example.com" + "m" * 250,
 ]
-IPS = [
-    "",
-    " ",
-    "*",
-    "0.0.0.0/0",
-    "::/0",
-    "garbage",
-    "203.0.113.7/33",
-    "203.0.113.007",
-    "203.0.113",
-    "203.0.113.7,",
-    "203.0.113.7/255.255.255.0",
-    "203.0.113.7/0",
-    "::ffff:0:0/96",
-    "fe80::1%eth0",
-    "%",
-]
+IPS = ["", "*", "0.0.0.0/0", "::/0", "203.0.113.7/0", "203.0.113.007", "garbage"]
 
 
 @with_database
@@ -463,7 +424,7 @@ def test_an_entry_that_cannot_be_read_leaves_the_others_in_force() -> None:
 
 @with_database
 @pytest.mark.parametrize("text", ["REPORT", "odd", ""])
-def test_an_enforcement_that_is_none_enforces(text: str) -> None:
+def test_an_unknown_enforcement_enforces(text: str) -> None:
     key, token = make_key(allowed_domains=[SHOP])
     set_raw(key, "enforcement", text)
     assert reason(call("/alone/", token, {"Origin": EVIL})) == "origin_not_listed"

@@ -249,7 +249,7 @@ class TestTornReads:
             assert self.decide(key.token, SHOP).reason == "origin_not_listed"
         assert both(ask, key.token) == ONLY_NEW
 
-    def test_a_key_deleted_between_is_none(self, key: APIKey) -> None:
+    def test_a_key_deleted_between_is_unknown(self, key: APIKey) -> None:
         with self.between(lambda _time: APIKey.objects.all().delete()):
             assert self.decide(key.token, SHOP).reason == "key_invalid"
 
@@ -347,13 +347,13 @@ class TestMemory:
             assert ask(token) == SERVED
         return len(sent)
 
-    def test_the_keys_read_first_are_forgotten_first(self, make: Callable[[int], str]) -> None:
+    def test_the_keys_read_first_are_dropped_first(self, make: Callable[[int], str]) -> None:
         first, second, third = make(3), make(3), make(3)
         assert [self.cost(token) for token in (first, second, first, second)] == [2, 2, 1, 1]
         assert [self.cost(token) for token in (third, second, third)] == [2, 1, 1]
         assert [self.cost(token) for token in (first, third, second)] == [2, 1, 2]
 
-    def test_a_key_read_anew_counts_once(self, make: Callable[[int], str]) -> None:
+    def test_a_key_read_again_counts_once(self, make: Callable[[int], str]) -> None:
         first, second = make(3), make(3)
         self.cost(second)
         for _ in range(5):
@@ -363,16 +363,14 @@ class TestMemory:
             assert self.cost(first) == 2
         assert [self.cost(first), self.cost(second)] == [1, 1]
 
-    def test_a_list_larger_than_all_that_is_kept_is_read_each_time_and_right(
-        self, make: Callable[[int], str]
-    ) -> None:
+    def test_a_list_larger_than_the_cache_is_read_each_time(self, make: Callable[[int], str]) -> None:
         huge, small = make(13), make(1)
         assert [self.cost(huge), self.cost(huge)] == [2, 2]
         assert [self.cost(small), self.cost(small)] == [2, 1]
         assert ask(huge, BLOG) == NOT_LISTED
 
 
-def test_requests_at_the_same_time_as_changes_all_get_an_answer_of_one_state(key: APIKey) -> None:
+def test_requests_during_changes_each_get_a_response_of_one_state(key: APIKey) -> None:
     """Both states refuse the third page, and each serves one of the first two."""
     stop = threading.Event()
 

@@ -90,7 +90,7 @@ def test_the_first_place_that_has_a_key_decides(decides: str) -> None:
 
 
 @pytest.mark.parametrize("place", ["header", "authorization", "path"])
-def test_a_bad_key_in_the_first_place_is_not_made_good_by_a_later_one(place: str) -> None:
+def test_an_invalid_key_in_the_first_place_is_final(place: str) -> None:
     _, token = make_key()
     bad: dict[str, tuple[str, dict[str, str | None]]] = {
         "header": ("/no-such-kwarg/", {"X-API-Key": "nonsense"}),
@@ -102,7 +102,7 @@ def test_a_bad_key_in_the_first_place_is_not_made_good_by_a_later_one(place: str
 
 
 @pytest.mark.parametrize("empty", ["", " ", "\t"])
-def test_an_empty_header_is_no_key(empty: str) -> None:
+def test_an_empty_header_is_not_a_key(empty: str) -> None:
     _, token = make_key("mine")
     assert reason(call("/named/", empty)) == "key_missing"
     assert served(call(f"/named/?key={token}", empty)) == "mine"
@@ -112,31 +112,18 @@ def test_an_empty_header_is_no_key(empty: str) -> None:
     "authorization",
     [
         "Token {}",
-        "Basic {}",
         "{}",
         "Bearer",
-        "Bearer ",
-        "Bearer{}",
         "Bearer {}x",
-        "Bearer x{}",
         "Bearer {} {}",
-        "Bearer {},{}",
         "Bearer eyJhbGciOiJIUzI1NiJ9.e30.ZRrHA1JJJW8opsbCGfG_HACGpVUMN_a9IPmA0KxZuSw",
         "Bearer sk_live_of_another_company_0123456789",
-        "Api-Key abcdefgh.0123456789",
-        "Digest username={}",
-        "ApiKey {}",
-        "Bearer\n{}",
         "Bearer {}\n",
-        "Bearer " + "x" * 100_000,
         " " * 100_000,
-        "Bearer" + " " * 100_000,
-        "",
         "\x00",
-        "\ud800",
     ],
 )
-def test_what_others_put_into_authorization_is_left_to_them(authorization: str) -> None:
+def test_other_credentials_in_authorization_are_left_alone(authorization: str) -> None:
     _, token = make_key("mine")
     headers: dict[str, str | None] = {"Authorization": authorization.replace("{}", token)}
     assert reason(call("/named/", None, headers)) == "key_missing"
@@ -180,7 +167,7 @@ def test_a_secret_key_in_a_url_is_refused_without_a_look_whether_it_exists(
     ids=str,
 )
 @pytest.mark.parametrize("place", ["X-API-Key", "Authorization"])
-def test_a_secret_key_in_a_browser_is_refused_without_a_look_whether_it_exists(
+def test_a_secret_key_in_a_browser_is_refused_without_a_query(
     exists: bool, headers: dict[str, str], place: str
 ) -> None:
     token = secret_token(exists)
@@ -199,7 +186,7 @@ def test_a_secret_key_of_a_server_is_served() -> None:
 
 
 @pytest.mark.parametrize("malformed", ["sk_live_", "sk_test_x", "sk_live_" + "x" * 100_000])
-def test_what_starts_as_a_secret_key_is_judged_as_one(malformed: str) -> None:
+def test_a_text_that_starts_like_a_secret_key_is_judged_as_one(malformed: str) -> None:
     assert reason(call("/named/", malformed, {"Origin": SHOP})) == "secret_key_in_browser"
     assert reason(call(f"/named/?key={malformed[:3000]}")) == "key_in_url"
     assert reason(call("/named/", malformed)) == "key_invalid"
@@ -235,14 +222,14 @@ def test_the_query_parameter_can_be_turned_off(settings: Any) -> None:
     assert served(call("/named/", token)) == "mine"
 
 
-def test_the_path_counts_only_where_the_view_names_the_kwarg() -> None:
+def test_the_path_counts_only_if_the_view_names_the_kwarg() -> None:
     _, token = make_key("mine")
     assert reason(call(f"/kwarg/{token}/")) == "key_missing"
     assert reason(call("/number/7/")) == "key_invalid"
     assert reason(call("/no-such-kwarg/")) == "key_missing"
 
 
-def test_of_several_query_parameters_the_last_counts_as_everywhere_in_django() -> None:
+def test_the_last_of_several_query_parameters_counts() -> None:
     _, token = make_key("mine")
     assert served(call(f"/named/?key=nonsense&key={token}")) == "mine"
     assert reason(call(f"/named/?key={token}&key={UNKNOWN}")) == "key_invalid"
@@ -262,37 +249,21 @@ GOOD = Token.make(Kind.PUBLISHABLE, Environment.LIVE).text
 HOSTILE = {
     "nul": GOOD[:-1] + "\x00",
     "nul-after": GOOD + "\x00",
-    "nul-alone": "\x00",
     "surrogate": GOOD[:-1] + "\ud800",
     "newline-after": GOOD + "\n",
     "100-kB": "a" * 100_000,
     "100-kB-after-a-prefix": "pk_live_" + "a" * 100_000,
-    "100-kB-of-underscores": "_" * 100_000,
     "list": f"{GOOD}, {GOOD}",
-    "list-without-space": f"{GOOD},{GOOD}",
     "upper-case": GOOD.upper(),
-    "upper-case-prefix": "PK_LIVE_" + GOOD[8:],
-    "upper-case-locator": GOOD[:8] + GOOD[8:20].upper().replace("0", "A") + GOOD[20:],
     "one-short": GOOD[:-1],
     "one-long": GOOD + "a",
-    "prefix": "pk_live_",
-    "other-kind": "xk_live_" + GOOD[8:],
-    "other-environment": "pk_prod_" + GOOD[8:],
-    "full-width": GOOD[:-1] + "\uff11",
-    "arabic-digit": GOOD[:8] + "\u0661" + GOOD[9:],
     "latin-1": GOOD[:-1] + "\xe9",
-    "quoted": f'"{GOOD}"',
-    "scheme-inside": f"Bearer {GOOD}",
     "sql": "' OR 1=1 --",
-    "percent": "%s%(locator)s",
-    "star": "*",
-    "json": '{"key": 1}',
-    "python": "__class__",
 }
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_a_malformed_key_is_invalid_at_no_statement_and_in_milliseconds(text: str) -> None:
+def test_a_malformed_key_costs_no_statement_and_milliseconds(text: str) -> None:
     with Statements() as statements:
         answer = call("/named/", text)
     assert (answer.status_code, reason(answer)) == (401, "key_invalid")

@@ -231,7 +231,7 @@ def test_a_locked_row_is_not_waited_for(
 
 @with_commits
 @pytest.mark.only_on("postgres", "mariadb")
-def test_a_locked_row_is_not_waited_for_where_locks_cannot_be_skipped(
+def test_a_locked_row_is_not_waited_for_if_locks_cannot_be_skipped(
     other: BaseDatabaseWrapper, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection.features, "has_select_for_update_skip_locked", False)

@@ -142,14 +142,14 @@ def was_heard(clock: Clock) -> bool:
 class TestHotPath:
     """Redis answers nothing on it, and the database is not asked."""
 
-    def test_a_second_request_asks_nobody(self, redis: RedisServer, key: APIKey) -> None:
+    def test_a_second_request_sends_no_query_and_no_command(self, redis: RedisServer, key: APIKey) -> None:
         assert cost(key.token) == 2
         before = redis.client.info("commandstats")
         assert [cost(key.token), cost(key.token, BLOG, NOT_LISTED), cost(key.token)] == [0, 0, 0]
         after = redis.client.info("commandstats")
         assert after.keys() - before.keys() <= {"cmdstat_info"}
 
-    def test_a_key_that_is_kept_opens_for_its_own_token_only(self, redis: RedisServer, key: APIKey) -> None:
+    def test_a_cached_key_opens_for_its_own_token_only(self, redis: RedisServer, key: APIKey) -> None:
         warm(key)
         token = Token.parse(key.token)
         assert token
@@ -167,7 +167,7 @@ class TestHotPath:
         assert ask(key.token) == SERVED
         assert row(key).last_used_at is not None
 
-    def test_it_ends_at_its_expiry_without_anybody_telling(self, redis: RedisServer, key: APIKey) -> None:
+    def test_a_cached_key_ends_at_its_expiry(self, redis: RedisServer, key: APIKey) -> None:
         behind_our_back(key, expires_at=timezone.now() + timedelta(hours=1))
         warm(key)
         kept_row(key).expires_at = timezone.now()  # The hour is over.
@@ -202,7 +202,7 @@ class TestHotPath:
         assert [cost(key.token), cost(key.token)] == [0, 0]
         assert kept.used_at == row(key).last_used_at
 
-    def test_an_unknown_token_is_asked_for_each_time_and_never_kept(self, redis: RedisServer) -> None:
+    def test_an_unknown_token_is_looked_up_each_time_and_never_cached(self, redis: RedisServer) -> None:
         assert [cost(UNKNOWN, answer=INVALID) for _ in range(3)] == [1, 1, 1]
 
     @pytest.mark.django_db(transaction=True, databases="__all__")
@@ -240,13 +240,13 @@ class TestChanges:
         announcements.Announcement(redis.url, [str(number) for number in range(MAX_NAMES)])()
         assert cost(key.token) == 0
 
-    def test_a_change_of_another_key_makes_nobody_ask(self, redis: RedisServer, key: APIKey) -> None:
+    def test_a_change_of_another_key_costs_no_query(self, redis: RedisServer, key: APIKey) -> None:
         other, _token = APIKey.objects.create_key(name="Other", creator=None)
         warm(key)
         other.restrict_domains([BLOG])
         assert cost(key.token) == 0
 
-    def test_a_key_that_is_gone_already_is_not_announced(
+    def test_a_key_that_was_deleted_before_is_not_announced(
         self, redis: RedisServer, key: APIKey, caplog: pytest.LogCaptureFixture
     ) -> None:
         other = row(key)
@@ -254,7 +254,7 @@ class TestChanges:
         other.delete()
         assert not caplog.records
 
-    def test_a_key_whose_creator_is_deleted_has_none_at_once(
+    def test_a_key_whose_creator_is_deleted_loses_it_at_once(
         self, redis: RedisServer, key: APIKey, creator: User
     ) -> None:
         warm(key)
@@ -268,9 +268,7 @@ class TestChanges:
             key.restrict_domains([BLOG])
         assert cost(key.token) == 0
 
-    def test_what_else_waits_for_the_commit_and_fails_keeps_none_from_being_announced(
-        self, redis: RedisServer, key: APIKey
-    ) -> None:
+    def test_a_failing_on_commit_hook_stops_no_announcement(self, redis: RedisServer, key: APIKey) -> None:
         def fail() -> None:
             raise ZeroDivisionError
 
@@ -298,7 +296,7 @@ class TestChanges:
         assert ask(key.token) == ask(other.token) == NOT_LISTED
         assert redis.client.keys() == []
 
-    def test_what_was_kept_under_other_settings_decides_nothing(
+    def test_a_policy_cached_under_other_settings_decides_nothing(
         self, redis: RedisServer, key: APIKey, settings: Any
     ) -> None:
         warm(key)
@@ -306,9 +304,7 @@ class TestChanges:
         settings.ALLOWLIST = {**settings.ALLOWLIST, "MISSING_ORIGIN": "allow"}
         assert ask(key.token, None) == SERVED
 
-    def test_what_is_read_in_a_transaction_is_neither_kept_nor_served_from_what_is(
-        self, redis: RedisServer, key: APIKey
-    ) -> None:
+    def test_a_transaction_neither_fills_nor_uses_the_cache(self, redis: RedisServer, key: APIKey) -> None:
         with transaction.atomic():
             assert [cost(key.token), cost(key.token)] == [2, 1]
         assert cost(key.token) == 1
@@ -316,9 +312,7 @@ class TestChanges:
             assert cost(key.token) == 1
         assert cost(key.token) == 0
 
-    def test_nothing_is_kept_of_a_connection_without_autocommit(
-        self, redis: RedisServer, key: APIKey
-    ) -> None:
+    def test_a_connection_without_autocommit_fills_no_cache(self, redis: RedisServer, key: APIKey) -> None:
         transaction.set_autocommit(False)
         try:
             ask(key.token)
@@ -328,7 +322,7 @@ class TestChanges:
             transaction.rollback()
             transaction.set_autocommit(True)
 
-    def test_a_read_during_which_a_change_was_heard_of_is_not_kept(
+    def test_a_read_during_which_a_change_arrived_is_not_cached(
         self, redis: RedisServer, key: APIKey, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It may have read what was before, although it ends after."""
@@ -351,7 +345,7 @@ class TestChanges:
             assert ask(key.token) == SERVED
         assert ask(key.token) == NOT_LISTED
 
-    def test_what_nobody_announces_is_believed_for_its_age_at_most(
+    def test_an_unannounced_change_counts_after_the_maximum_age(
         self, redis: RedisServer, key: APIKey, clock: Clock
     ) -> None:
         warm(key)
@@ -430,7 +424,7 @@ class TestAway:
         clock.now += 0.6
         return cost(key.token) == 0
 
-    def test_a_writer_waits_for_a_paused_redis_until_nobody_trusts_what_it_kept(
+    def test_a_writer_waits_for_a_paused_redis_until_no_cache_is_used(
         self,
         mortal: RedisServer,
         key: APIKey,
@@ -445,7 +439,7 @@ class TestAway:
         assert "could not be announced (Timeout" in caplog.text
         announcements._client.cache_clear()
 
-    def test_after_a_silence_everything_kept_is_forgotten(
+    def test_after_a_silence_everything_cached_is_read_again(
         self, redis: RedisServer, key: APIKey, clock: Clock
     ) -> None:
         """What was announced meanwhile may be lost."""
@@ -454,7 +448,7 @@ class TestAway:
         clock.now += LEASE + 0.1
         assert ask(key.token) == INVALID
 
-    def test_what_is_no_redis(
+    def test_a_server_that_is_not_redis(
         self, settings: Any, clock: Clock, key: APIKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(redis_connection, "CONNECT_TIMEOUT", 0.2)
@@ -464,7 +458,7 @@ class TestAway:
             settings.ALLOWLIST = {"FRESHNESS": f"unix://{tmp_path}/s"}
             assert [cost(key.token), cost(key.token)] == [2, 1]
 
-    def test_an_answer_that_is_none_ends_the_connection(
+    def test_an_unexpected_reply_ends_the_connection(
         self, redis: RedisServer, key: APIKey, caplog: pytest.LogCaptureFixture
     ) -> None:
         warm(key)
@@ -474,7 +468,7 @@ class TestAway:
         settle(lambda: not store.current())
         assert "Redis is down (unexpected reply: ERR unknown command" in caplog.text
 
-    def test_an_address_that_asks_for_a_protocol_without_pushes_is_given_ours(
+    def test_a_url_that_names_a_protocol_without_pushes_gets_ours(
         self, redis: RedisServer, key: APIKey, settings: Any
     ) -> None:
         settings.ALLOWLIST = {"FRESHNESS": f"{redis.url}?protocol=2"}
@@ -501,7 +495,7 @@ class TestEncrypted:
         assert cost(key.token, answer=NOT_LISTED) == 2
         assert cost(key.token, answer=NOT_LISTED) == 0
 
-    def test_what_comes_in_many_pieces_is_all_heard(self, secure: RedisServer, key: APIKey) -> None:
+    def test_a_message_in_many_pieces_is_read_whole(self, secure: RedisServer, key: APIKey) -> None:
         warm(key)
         behind_our_back(key, revoked_at=timezone.now())
         # TLS encrypts 16 KB at a time, less than this.
@@ -545,7 +539,7 @@ class TestProcesses:
         key.restrict_domains([BLOG])
         assert ask(key.token) == NOT_LISTED
 
-    def test_one_thread_connects_while_others_ask_the_database(
+    def test_one_thread_connects_while_others_query_the_database(
         self, redis: RedisServer, key: APIKey, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         meanwhile: list[Epoch | None] = []

@@ -120,7 +120,7 @@ def test_the_signal_is_django_s() -> None:
     assert isinstance(request_refused, Signal)
 
 
-def test_a_refusal_is_told_once_with_all_that_is_known(
+def test_a_refusal_is_reported_once_with_all_that_is_known(
     heard: Heard, caplog: pytest.LogCaptureFixture
 ) -> None:
     key, token = make_key(allowed_domains=[SHOP])
@@ -139,7 +139,7 @@ def test_a_refusal_is_told_once_with_all_that_is_known(
     assert said(caplog) == [("INFO", f"Refused key {key.pk}: origin_not_listed (origin {EVIL}).")]
 
 
-def test_a_served_request_is_not_told(heard: Heard, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_served_request_is_not_reported(heard: Heard, caplog: pytest.LogCaptureFixture) -> None:
     _, token = make_key(allowed_domains=[SHOP])
     assert call("/widget/", token, {"Origin": SHOP}).status_code == 200
     assert heard == []
@@ -161,7 +161,7 @@ def test_the_sender_is_the_recipe_s_class(heard: Heard) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "OPTIONS", "HEAD", "POST"])
 @pytest.mark.parametrize("url", ["/widget/", "/twice/"])
-def test_a_request_is_told_once(
+def test_a_request_is_reported_once(
     heard: Heard, caplog: pytest.LogCaptureFixture, headers: dict[str, str], method: str, url: str
 ) -> None:
     _, token = make_key(allowed_domains=[SHOP])
@@ -236,14 +236,14 @@ def test_a_refusal_without_a_key_is_reported_in_a_plain_sentence(
     assert line == f"{begins}: {expected} (origin {headers.get('Origin', 'absent')})."
 
 
-def test_an_error_is_told_as_undecided(heard: Heard) -> None:
+def test_an_error_is_reported_as_undecided(heard: Heard) -> None:
     key, token = make_key()
     set_raw(key, "condition", "odd")
     assert call("/widget/", token).status_code == 503
     assert [sent["reason"] for sent in heard] == [Reason.UNDECIDED]
 
 
-def test_a_report_is_served_and_told(heard: Heard, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_key_that_only_reports_serves_and_reports(heard: Heard, caplog: pytest.LogCaptureFixture) -> None:
     key, token = make_key(allowed_domains=[SHOP], enforcement="report")
     answer = call("/widget/", token, {"Origin": EVIL})
     assert (answer.status_code, answer.json()) == (200, {"allowed": False})
@@ -326,7 +326,7 @@ def test_a_report_s_failing_receiver_does_not_refuse() -> None:
         request_refused.disconnect(fails)
 
 
-def test_telling_costs_no_statement(heard: Heard) -> None:
+def test_reporting_costs_no_statement(heard: Heard) -> None:
     _, token = make_key(allowed_domains=[SHOP])
     call("/widget/", token, {"Origin": EVIL})
     with Statements() as statements:

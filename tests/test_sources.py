@@ -25,20 +25,10 @@ def judge(headers: dict[str, str], key: dict[str, Any] | None = None, address: s
     "headers",
     [
         {"Origin": SHOP},
-        {"Origin": "HTTPS://SHOP.Example.COM"},
-        {"Origin": SHOP + ":443"},
-        {"Origin": SHOP + "."},
         {"Origin": f" \t{SHOP}\t "},
         {"Origin": SHOP, "Referer": EVIL},
-        {"Origin": SHOP, "Referer": "nonsense"},
         {"Origin": SHOP, "Sec-Fetch-Site": "cross-site"},
-        {"Referer": SHOP},
-        {"Referer": SHOP + "/"},
         {"Referer": SHOP + "/a/page?with=query#and-fragment"},
-        {"Referer": SHOP + "?at=" + EVIL},
-        {"Referer": SHOP + "/\\@evil"},
-        {"Referer": f"\t {SHOP}/ "},
-        {"Referer": SHOP, "Sec-Fetch-Site": "cross-site"},
     ],
     ids=str,
 )
@@ -56,59 +46,17 @@ HIDDEN, MISSING = "origin_hidden", "origin_missing"
         ({"Origin": EVIL}, NOT_LISTED),
         ({"Origin": EVIL, "Referer": SHOP}, NOT_LISTED),
         ({"Origin": "http://shop.example.com"}, NOT_LISTED),
-        ({"Origin": SHOP + ":8443"}, NOT_LISTED),
-        ({"Origin": "https://[::1]"}, NOT_LISTED),
         ({"Referer": EVIL + "/" + SHOP}, NOT_LISTED),
-        ({"Referer": EVIL, "Sec-Fetch-Site": "same-origin"}, NOT_LISTED),
         ({"Origin": "null"}, OPAQUE),
-        ({"Origin": " null\t"}, OPAQUE),
         ({"Origin": "null", "Referer": SHOP}, OPAQUE),
-        ({"Origin": ""}, MALFORMED),
         ({"Origin": "", "Referer": SHOP}, MALFORMED),
-        ({"Origin": "Null"}, MALFORMED),
-        ({"Origin": "undefined", "Referer": SHOP}, MALFORMED),
-        ({"Origin": "shop.example.com"}, MALFORMED),
-        ({"Origin": "//shop.example.com"}, MALFORMED),
-        ({"Origin": SHOP + "/"}, MALFORMED),
-        ({"Origin": SHOP + "/page"}, MALFORMED),
-        ({"Origin": SHOP + "?"}, MALFORMED),
-        ({"Origin": SHOP + "#"}, MALFORMED),
         ({"Origin": f"{SHOP}, {SHOP}"}, MALFORMED),
-        ({"Origin": f"{SHOP} {SHOP}"}, MALFORMED),
-        ({"Origin": "https://me@shop.example.com"}, MALFORMED),
-        ({"Origin": "https://shop%2eexample.com"}, MALFORMED),
-        ({"Origin": "https://shop\x00.example.com"}, MALFORMED),
-        ({"Origin": SHOP + "\n"}, MALFORMED),
-        ({"Origin": SHOP + ":"}, MALFORMED),
-        ({"Origin": SHOP + ":0443"}, MALFORMED),
-        ({"Origin": SHOP + ":0"}, MALFORMED),
-        ({"Origin": SHOP + ":65536"}, MALFORMED),
-        ({"Origin": "file://"}, MALFORMED),
-        ({"Origin": "ftp://shop.example.com"}, MALFORMED),
-        ({"Origin": "chrome-extension://abcdefghijklmnop"}, MALFORMED),
-        ({"Origin": "https://shöp.example.com"}, MALFORMED),
-        ({"Origin": "https://sh\ufeffop.example.com"}, MALFORMED),
-        ({"Origin": b"https://shop.example.com".decode("utf-16-le", "replace")}, MALFORMED),
-        ({"Origin": "\xff\xfe"}, MALFORMED),
-        ({"Origin": "a" * 100_000}, MALFORMED),
-        ({"Origin": "https://" + "a." * 50_000 + "com"}, MALFORMED),
-        ({"Referer": ""}, MALFORMED),
-        ({"Referer": "/page"}, MALFORMED),
-        ({"Referer": "about:blank"}, MALFORMED),
         ({"Referer": "https://me@shop.example.com/"}, MALFORMED),
-        ({"Referer": "https://me:pw@shop.example.com/"}, MALFORMED),
-        ({"Referer": SHOP + "\\@evil.example.net/"}, MALFORMED),
-        ({"Referer": SHOP + "/caf\xe9"}, MALFORMED),
-        ({"Referer": SHOP + "/a\tb"}, MALFORMED),
         ({"Referer": "", "Sec-Fetch-Site": "same-origin"}, MALFORMED),
-        ({"Sec-Fetch-Site": "cross-site"}, HIDDEN),
         ({"Sec-Fetch-Site": "same-origin"}, HIDDEN),
-        ({"Sec-Fetch-Site": "none"}, HIDDEN),
         ({"Sec-Fetch-Site": ""}, HIDDEN),
         ({}, MISSING),
-        ({"Sec-Fetch-Mode": "cors"}, MISSING),
         ({"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-User": "?1"}, MISSING),
-        ({"User-Agent": "Mozilla/5.0", "Cookie": "a=b"}, MISSING),
     ],
     ids=ascii,
 )
@@ -157,90 +105,29 @@ PLACES: dict[str, dict[str, str]] = {
 DOMAINS, IPS = {"allowed_domains": [SHOP]}, {"allowed_ips": [SERVER]}
 IP = "ip_not_listed"
 NO_BROWSER, NO_SERVER = "browser_not_allowed", "server_not_allowed"
+SERVED = (None, None)
+BY_DOMAIN = {
+    "listed": SERVED,
+    "unlisted": (NOT_LISTED, NOT_LISTED),
+    "hidden": (HIDDEN, HIDDEN),
+    "opaque": (OPAQUE, OPAQUE),
+    "malformed": (MALFORMED, MALFORMED),
+    "server": (MISSING, MISSING),
+}
+BY_IP = dict.fromkeys(PLACES, (None, IP))
+BY_EITHER = {name: (None, reasons[1]) for name, reasons in BY_DOMAIN.items()}
 # What a key with these lists says to each place from SERVER and from elsewhere: None is served.
 DECISIONS: list[tuple[str, str, dict[str, tuple[str | None, str | None]]]] = [
-    ("all", "off", dict.fromkeys(PLACES, (None, None))),
-    ("any", "off", dict.fromkeys(PLACES, (None, None))),
-    ("by_source", "off", dict.fromkeys(PLACES, (None, None))),
-    (
-        "all",
-        "domains",
-        {
-            "listed": (None, None),
-            "unlisted": (NOT_LISTED, NOT_LISTED),
-            "hidden": (HIDDEN, HIDDEN),
-            "opaque": (OPAQUE, OPAQUE),
-            "malformed": (MALFORMED, MALFORMED),
-            "server": (MISSING, MISSING),
-        },
-    ),
-    ("all", "ips", dict.fromkeys(PLACES, (None, IP))),
-    (
-        "all",
-        "both",
-        {
-            "listed": (None, IP),
-            "unlisted": (NOT_LISTED, NOT_LISTED),
-            "hidden": (HIDDEN, HIDDEN),
-            "opaque": (OPAQUE, OPAQUE),
-            "malformed": (MALFORMED, MALFORMED),
-            "server": (MISSING, MISSING),
-        },
-    ),
-    (
-        "any",
-        "domains",
-        {
-            "listed": (None, None),
-            "unlisted": (NOT_LISTED, NOT_LISTED),
-            "hidden": (HIDDEN, HIDDEN),
-            "opaque": (OPAQUE, OPAQUE),
-            "malformed": (MALFORMED, MALFORMED),
-            "server": (MISSING, MISSING),
-        },
-    ),
-    ("any", "ips", dict.fromkeys(PLACES, (None, IP))),
-    (
-        "any",
-        "both",
-        {
-            "listed": (None, None),
-            "unlisted": (None, NOT_LISTED),
-            "hidden": (None, HIDDEN),
-            "opaque": (None, OPAQUE),
-            "malformed": (None, MALFORMED),
-            "server": (None, IP),
-        },
-    ),
-    (
-        "by_source",
-        "domains",
-        {
-            "listed": (None, None),
-            "unlisted": (NOT_LISTED, NOT_LISTED),
-            "hidden": (HIDDEN, HIDDEN),
-            "opaque": (OPAQUE, OPAQUE),
-            "malformed": (MALFORMED, MALFORMED),
-            "server": (NO_SERVER, NO_SERVER),
-        },
-    ),
-    (
-        "by_source",
-        "ips",
-        {**dict.fromkeys(PLACES, (NO_BROWSER, NO_BROWSER)), "server": (None, IP)},
-    ),
-    (
-        "by_source",
-        "both",
-        {
-            "listed": (None, None),
-            "unlisted": (NOT_LISTED, NOT_LISTED),
-            "hidden": (HIDDEN, HIDDEN),
-            "opaque": (OPAQUE, OPAQUE),
-            "malformed": (MALFORMED, MALFORMED),
-            "server": (None, IP),
-        },
-    ),
+    *((condition, "off", dict.fromkeys(PLACES, SERVED)) for condition in ("all", "any", "by_source")),
+    ("all", "domains", BY_DOMAIN),
+    ("all", "ips", BY_IP),
+    ("all", "both", {**BY_DOMAIN, "listed": (None, IP)}),
+    ("any", "domains", BY_DOMAIN),
+    ("any", "ips", BY_IP),
+    ("any", "both", {**BY_EITHER, "server": (None, IP)}),
+    ("by_source", "domains", {**BY_DOMAIN, "server": (NO_SERVER, NO_SERVER)}),
+    ("by_source", "ips", {**dict.fromkeys(PLACES, (NO_BROWSER, NO_BROWSER)), "server": (None, IP)}),
+    ("by_source", "both", {**BY_DOMAIN, "server": (None, IP)}),
 ]
 LISTS: dict[str, dict[str, Any]] = {"off": {}, "domains": DOMAINS, "ips": IPS, "both": {**DOMAINS, **IPS}}
 ROWS = [
@@ -284,17 +171,27 @@ def test_a_missing_origin_may_be_allowed_and_a_browser_s_never_is(
 
 
 @pytest.mark.parametrize("condition", ["all", "any", "by_source"])
-@pytest.mark.parametrize(("empty_list", "served"), [("deny", False), ("allow", True)])
-def test_an_empty_list_denies_or_counts_as_off(
-    settings: Any, condition: str, empty_list: str, served: bool
-) -> None:
-    settings.ALLOWLIST = {"EMPTY_LIST": empty_list}
+@pytest.mark.parametrize("place", ["listed", "server"])
+def test_an_empty_list_denies_or_counts_as_off(settings: Any, condition: str, place: str) -> None:
+    settings.ALLOWLIST = {"EMPTY_LIST": "deny"}
     key = {"condition": condition, "domain_mode": "listed", "ip_mode": "listed"}
-    assert (judge(PLACES["listed"], key) is None) is served
-    assert (judge(PLACES["server"], key) is None) is served
+    assert judge(PLACES[place], key) is not None
+    settings.ALLOWLIST = {"EMPTY_LIST": "allow"}
+    assert judge(PLACES[place], key) is None
 
 
-def test_the_entry_that_matched_is_told_to_the_view() -> None:
+def test_a_key_that_only_reports_records_what_an_empty_list_would_refuse(settings: Any) -> None:
+    settings.ALLOWLIST = {"EMPTY_LIST": "allow"}
+    key, token = make_key(domain_mode="listed", enforcement="report")
+    answer = call(VIEW, token, {"Origin": SHOP})
+    assert answer.status_code == 200
+    assert answer.wsgi_request.allowlist.decision.reason == NOT_LISTED
+    key.enforcement = "enforce"
+    key.save()
+    assert call(VIEW, token, {"Origin": SHOP}).wsgi_request.allowlist.decision.allowed
+
+
+def test_the_view_gets_the_entry_that_matched() -> None:
     _, token = make_key(allowed_domains=["*.example.com"])
     assert body(call(VIEW, token, {"Origin": SHOP}))["entry"] == "*.example.com"
     _, token = make_key(allowed_ips=["203.0.113.0/24"])

@@ -271,7 +271,7 @@ def test_of_several_throttles_each_counts_every_request(token: str, clock: Clock
     assert statuses(1, token, url="/burst/") == [200]
 
 
-def test_a_view_that_asks_no_allowlist_counts_by_key_all_the_same(token: str) -> None:
+def test_an_unguarded_view_counts_by_key_too(token: str) -> None:
     _key, other = make_key("other", allowed_domains=[SHOP])
     assert statuses(3, token, url="/open/") == [200, 200, 429]
     assert statuses(3, other, url="/open/") == [200, 200, 429]
@@ -384,7 +384,7 @@ def test_a_view_without_throttles_refuses_for_ever(token: str) -> None:
 
 @pytest.mark.parametrize("page", [SHOP, EVIL])
 @pytest.mark.parametrize(("elapsed", "seconds"), [(0, "60"), (15, "45"), (15.5, "45"), (59.9, "1")])
-def test_a_throttled_answer_says_how_long_to_wait(
+def test_a_throttled_response_says_how_long_to_wait(
     token: str, clock: Clock, page: str, elapsed: float, seconds: str
 ) -> None:
     clock.advance(elapsed)
@@ -395,7 +395,7 @@ def test_a_throttled_answer_says_how_long_to_wait(
     assert f"Expected available in {seconds} second" in body(answer)["detail"]
 
 
-def test_a_throttled_answer_to_a_refused_caller_is_kept_by_nobody(token: str) -> None:
+def test_a_throttled_response_to_a_refused_caller_is_never_stored(token: str) -> None:
     statuses(2, token, EVIL)
     answer = ask(token, EVIL)
     assert answer.status_code == 429
@@ -403,7 +403,7 @@ def test_a_throttled_answer_to_a_refused_caller_is_kept_by_nobody(token: str) ->
     assert "Origin" in answer["Vary"]
 
 
-def test_waiting_as_long_as_told_is_enough_and_less_is_not(token: str, clock: Clock) -> None:
+def test_waiting_as_long_as_said_is_enough_and_less_is_not(token: str, clock: Clock) -> None:
     clock.advance(20)
     statuses(2, token)
     told = int(ask(token)["Retry-After"])
@@ -422,7 +422,7 @@ def test_a_period_that_is_used_up_does_not_grow(token: str, clock: Clock) -> Non
     assert ask(token).status_code == 200
 
 
-def test_a_count_that_the_cache_lost_starts_anew(token: str, settings: Any) -> None:
+def test_a_count_that_the_cache_lost_starts_again(token: str, settings: Any) -> None:
     use_cache(settings, ForgetfulCache)
     assert statuses(5, token) == [200] * 5
 
@@ -435,7 +435,7 @@ def test_a_rate_of_none_is_no_limit(token: str, rates: Any) -> None:
     assert statuses(5, token, url="/scoped/") == [200] * 5
 
 
-def test_a_scope_without_a_rate_is_a_mistake_as_it_is_in_drf(token: str, rates: Any) -> None:
+def test_a_scope_without_a_rate_raises_as_in_drf(token: str, rates: Any) -> None:
     with pytest.raises(ImproperlyConfigured, match="no rate for the scope 'api_key'"):
         ask(token, url="/scoped/")
     assert statuses(2, token, EVIL, url="/scoped/") == [403, 403]
@@ -449,7 +449,7 @@ def test_the_rate_is_that_of_the_scope_as_the_settings_have_it_now(token: str, r
     assert statuses(3, token, EVIL, url="/scoped/") == [403, 403, 429]
 
 
-def test_the_class_s_own_rate_goes_before_the_settings(token: str, rates: Any) -> None:
+def test_the_class_s_own_rate_overrides_the_settings(token: str, rates: Any) -> None:
     rates(api_key="9/min")
     assert statuses(3, token) == [200, 200, 429]
 
@@ -465,7 +465,7 @@ def test_periods_are_those_of_drf(token: str, rates: Any, clock: Clock, rate: st
 # When something fails
 
 
-def test_a_failing_cache_takes_no_refusal_back(
+def test_a_failing_cache_leaves_a_refusal_as_it_is(
     token: str, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     use_cache(settings, BrokenCache)

@@ -1,8 +1,8 @@
 """The adapter for django-cors-headers: pages may call every view that ``IsAllowlisted`` guards.
 
-CORS is not the enforcement. It decides whether a page may read an answer, after the view has run; if
-it went by the list, a refused page would see nothing but a failed fetch. So it is open on guarded
-views, the permission refuses, and the widget can read why.
+CORS isn't the enforcement. It decides whether a page may read a response, after the view has run. If
+CORS followed the list, a refused page would see only a failed fetch. So guarded views are open to every
+page, the permission refuses, and the widget can read why.
 """
 
 from typing import Any
@@ -17,18 +17,18 @@ from ..permissions import enforcing
 
 
 def connect() -> None:
-    """Have django-cors-headers ask ``is_guarded``."""
+    """Have django-cors-headers call ``is_guarded``."""
     check_request_enabled.connect(is_guarded, dispatch_uid="allowlist.contrib.corsheaders")
 
 
 def is_guarded(sender: Any, request: HttpRequest, **kwargs: Any) -> bool:
     """Return whether the request's path leads to a view that enforces an allowlist.
 
-    Found by the view's ``permission_classes``, or by ``allowlist_cors`` (True or False) where the
-    view has it. Asks no database: under ASGI this runs where none may be asked.
+    It is found by the view's ``permission_classes``, or by ``allowlist_cors`` (True or False) if the view
+    has that. Sends no query: under ASGI this runs where queries aren't allowed.
     """
     if not request.META.get("HTTP_ORIGIN", "").isprintable():
-        return False  # A line break, which the middleware could not repeat in its answer.
+        return False  # It has a line break, which the middleware could not repeat in a header.
     view = _view_at(request)
     view_class = getattr(view, "cls", None) or getattr(view, "view_class", None)
     given = getattr(view, "initkwargs", {})
@@ -43,7 +43,7 @@ def is_guarded(sender: Any, request: HttpRequest, **kwargs: Any) -> bool:
 def _view_at(request: HttpRequest) -> Any:
     """Return the view function that the path leads to, or None.
 
-    LocaleMiddleware comes after the CORS middleware, so the path's language is not active yet.
+    LocaleMiddleware runs after the CORS middleware, so the path's language isn't active yet.
     """
     try:
         with override(get_language_from_path(request.path_info) or django_settings.LANGUAGE_CODE):

@@ -34,7 +34,7 @@ _WITHOUT_KEY = {
 
 
 class StillDecidingError(Exception):
-    """``get_key`` led to a second question about the request whose key it is to return."""
+    """``get_key`` asks for something that itself needs the key, such as ``request.user``."""
 
 
 class Access:

@@ -1,7 +1,7 @@
-"""The address a request comes from: the peer's, unless it is a proxy the project trusts.
+"""The client's IP address: the peer's, unless the peer is a proxy that the project trusts.
 
-Every client can send ``X-Forwarded-For``; only what a trusted proxy appended to it can be believed,
-which is what stands furthest to the right.
+Every client can send ``X-Forwarded-For``. Only what trusted proxies appended to it, at its right end,
+can be believed.
 """
 
 import re
@@ -19,11 +19,11 @@ _WITH_PORT = re.compile(r"([0-9.]+):([0-9]+)|\[([^\]]*)\](?::([0-9]+))?", re.ASC
 
 _ANY = IPv4Address(0)
 _MAX_HOPS = 100
-"""How many hops are read: a header of thousands must not cost the view milliseconds."""
+"""How many hops are read: a header with thousands must not cost the view milliseconds."""
 
 
 def client_address(request: HttpRequest) -> Address | None:
-    """Return the client's address, or None where it cannot be known."""
+    """Return the client's address, or None if it cannot be known."""
     conf = settings()
     peer = _peer(request)
     if conf.trusts_unix and (peer is None or peer == _ANY):
@@ -33,12 +33,12 @@ def client_address(request: HttpRequest) -> Address | None:
     forwarded = request.META.get(conf.client_ip_meta)
     if forwarded is None:
         return peer
-    # What is left of the hops that are read stays one piece, which is no address.
+    # The hops beyond the last one that is read stay one string, which isn't an address.
     return _walk(reversed(forwarded.rsplit(",", _MAX_HOPS)), conf)
 
 
 def _walk(hops: Iterable[str], conf: Settings) -> Address | None:
-    """Return the first of ``hops``, from our end, that is no trusted proxy; else the last one."""
+    """Return the first of ``hops`` that isn't a trusted proxy; the last one if all are trusted."""
     address = None
     for hop in hops:
         address = _parse_hop(hop)
@@ -61,11 +61,11 @@ def _is_trusted(address: Address, conf: Settings) -> bool:
 
 
 def _peer(request: HttpRequest) -> Address | None:
-    """Return the address of the TCP connection's other end, or None where the server tells none.
+    """Return the address at the other end of the TCP connection, or None if the server has none.
 
-    Plain addresses are read at once; django-ipware reads the rest (ports, brackets, zones). It is
-    told to look at ``REMOTE_ADDR`` alone, since by its defaults it would believe any client; what is
-    said here goes before a project's own IPWARE settings.
+    Plain addresses are read here, and django-ipware reads the rest (ports, brackets, zones). By its
+    defaults it would believe any client, so it may read ``REMOTE_ADDR`` alone. These arguments override
+    a project's own IPWARE settings.
     """
     remote = request.META.get("REMOTE_ADDR") or ""
     if address := parse_address(remote):

@@ -1,4 +1,4 @@
-"""What names a request's key: a token, from the places of a request that may carry one."""
+"""What identifies a request's key: a token, or what a project's own permission class returns."""
 
 import re
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ class Credential(NamedTuple):
 
 
 def read_credential(request: HttpRequest, in_path: str | None = None) -> Credential | None:
-    """Return what the first place that has one holds, or None.
+    """Return what the first place holds that has something; None if no place has.
 
     The places, in order: the key header; ``Authorization: Api-Key`` or ``Bearer`` with a token's shape;
     ``in_path``, the value of the view's URL kwarg; the query parameter, if it looks like one of our
@@ -58,7 +58,7 @@ class KeySource:
     """Whether ``get_key`` reads cookies or the session. Django's CSRF check then applies to such a key."""
 
     def get_key(self, request: Any, view: Any) -> Any:
-        """Return what names the request's key; None if there is no key.
+        """Return what identifies the request's key; None if there is no key.
 
         By default that is the token, as a ``Credential``. A subclass may return the APIKey, or its
         primary key, that belongs to a credential of the project. Only the primary key is used: the row

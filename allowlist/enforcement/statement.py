@@ -36,7 +36,7 @@ class _Statement(NamedTuple):
 
 
 def read(connection: BaseDatabaseWrapper, column: str, value: Any) -> RedactedRow:
-    """Return the row whose ``column`` is ``value``, as the driver returns it; empty if there is none."""
+    """Return the row whose ``column`` is ``value``, as the driver returns it; empty if no row has it."""
     with connection.cursor() as cursor:
         cursor.execute(_compiled(connection.alias, column).sql, (value,))
         return RedactedRow(cursor.fetchone() or ())

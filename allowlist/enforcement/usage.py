@@ -37,8 +37,8 @@ def note_use(row: Row, now: datetime) -> None:
 def _is_in_the_request_s_transaction(connection: Any) -> bool:
     """Return whether the transaction is the one that ATOMIC_REQUESTS opens.
 
-    A TestCase opens two around each test and never commits, so what waits for the commit would never
-    be written. ``savepoint_ids``, which isn't public, tells: it is empty in the outermost block.
+    Within a TestCase it isn't: what waits for that commit would never be written. ``savepoint_ids``, which
+    isn't public, is empty in the outermost block only.
     """
     is_atomic = connection.settings_dict["ATOMIC_REQUESTS"] and connection.in_atomic_block
     return bool(is_atomic and not connection.savepoint_ids)
