@@ -256,7 +256,7 @@ ADMIN_ROUTES: dict[str, dict[str, tuple[int, int]]] = {
     },
     "": {"creator": (302, 302), "stranger": (302, 302), "superuser": (302, 302), "powerless": (302, 302)},
 }
-"""What everybody of the staff gets on each route, for GET and for POST; others are sent to log in."""
+"""The status of each route for each kind of staff, for GET and POST. Everyone else is sent to log in."""
 
 WRITES = {
     *(("creator", route) for route in ("changelist", "delete", "change", "rotate", "revoke")),
@@ -274,7 +274,7 @@ def admin_path(site: str, route: str, key: APIKey) -> str:
 
 
 def routes_of(site: AdminSite) -> Iterator[str]:
-    """Yield the names of all routes to the app's models, without what those to keys have in common."""
+    """Yield the names of all routes to the app's models, without the prefix that those to keys share."""
     for at in site.get_urls():
         if isinstance(at, URLResolver) and str(at.pattern).startswith("allowlist/"):
             for pattern in at.url_patterns:
@@ -284,7 +284,7 @@ def routes_of(site: AdminSite) -> Iterator[str]:
 
 
 def form_for(route: str, owner: User, site: str, key: APIKey) -> dict[str, Any]:
-    """Return what the creator's browser would post there, had they changed something."""
+    """Return what the creator's browser would post there after a change."""
     fields = {"name": "Changed", "kind": "publishable", "environment": "live", "post": "yes"}
     if route == "changelist":
         return {"action": "delete_selected", "_selected_action": str(key.pk), "post": "yes"}
@@ -309,7 +309,7 @@ def test_every_route_of_the_admin_has_a_row() -> None:
 @pytest.mark.parametrize("who", PEOPLE)
 @pytest.mark.parametrize("route", ADMIN_ROUTES)
 @pytest.mark.parametrize("site", SITES)
-def test_admin_pages_asked_for(owned: Owned, site: str, route: str, who: str) -> None:
+def test_admin_pages_on_get(owned: Owned, site: str, route: str, who: str) -> None:
     key, client, _ = owned
     key.refresh_from_db()
     before = snapshot()
@@ -327,7 +327,7 @@ def test_admin_pages_asked_for(owned: Owned, site: str, route: str, who: str) ->
 @pytest.mark.parametrize("who", PEOPLE)
 @pytest.mark.parametrize("route", ADMIN_ROUTES)
 @pytest.mark.parametrize("site", SITES)
-def test_admin_forms_sent(owned: Owned, creator: User, site: str, route: str, who: str) -> None:
+def test_admin_forms_on_post(owned: Owned, creator: User, site: str, route: str, who: str) -> None:
     key, client, visitor = owned
     form = form_for(route, key.creator, site, key) if who != "powerless" else {"name": "Changed"}
     key.refresh_from_db()
@@ -362,7 +362,7 @@ def test_keys_of_replaces_the_creator_on_every_page(
 @pytest.mark.parametrize(
     "query", ["", "?q=idden-nam", "?q=.example", "?kind__exact=publishable", "?all=", "?_popup=1"]
 )
-def test_the_list_shows_strangers_nothing_of_it_however_asked(
+def test_the_list_shows_strangers_nothing_whatever_the_query(
     creator: User, stranger: User, query: str
 ) -> None:
     key = make_key(creator)
@@ -404,7 +404,7 @@ def test_an_action_on_the_keys_own_page_is_the_creators(creator: User, superuser
     assert rows_of(key) == before
 
 
-def test_a_superuser_is_told_in_the_list_whose_keys_they_are(
+def test_the_list_shows_a_superuser_whose_keys_they_are(
     creator: User, superuser: User, make_user: MakeUser
 ) -> None:
     sent = []
@@ -435,13 +435,13 @@ def test_a_superuser_reads_everything_and_is_offered_no_control(creator: User, s
 
 @pytest.fixture
 def theirs(stranger: User) -> APIKey:
-    """Return a key of a stranger's."""
+    """Return a key of the stranger."""
     return make_key(stranger)
 
 
 @pytest.fixture
 def ours(creator: User) -> APIKey:
-    """Return a key of the creator's."""
+    """Return a key of the creator."""
     return APIKey.objects.create_key(
         name="Ours", creator=creator, allowed_domains=["ours.example"], allowed_ips=["192.0.2.1"]
     )[0]
@@ -468,18 +468,18 @@ def test_anothers_entry_is_not_moved_changed_or_removed_by_its_id_in_a_row(
     assert not set(texts(ours)) & set(ENTRIES)
 
 
-def test_anothers_entry_and_one_that_there_is_not_are_answered_alike(
+def test_anothers_entry_gets_the_same_response_as_a_missing_one(
     creator: User, ours: APIKey, theirs: APIKey
 ) -> None:
     site = Admin(creator)
     entry = theirs.allowed_domains.first()
     assert entry is not None
     fields = site.get(f"{ours.pk}/change/").fields
-    answers = [
+    pages = [
         site.refused(f"{ours.pk}/change/", {**fields, "allowed_domains-0-id": pk})
         for pk in (str(entry.pk), "987654321")
     ]
-    assert answers[0].errors == answers[1].errors
+    assert pages[0].errors == pages[1].errors
 
 
 def test_an_entry_does_not_move_between_ones_own_keys_by_the_form(creator: User, ours: APIKey) -> None:
@@ -530,7 +530,7 @@ def test_save_as_new_takes_nothing_from_anothers_key(creator: User, theirs: APIK
 
 
 @pytest.mark.parametrize("site", SITES)
-def test_autocompletion_offers_ones_own_keys(
+def test_autocompletion_offers_only_ones_own_keys(
     creator: User, stranger: User, superuser: User, ours: APIKey, theirs: APIKey, site: str
 ) -> None:
     query = {"app_label": "testapp", "model_name": "project", "field_name": "key", "term": ""}
@@ -602,7 +602,7 @@ def test_a_form_keeps_anothers_key_without_naming_it(
 
 @pytest.mark.parametrize("site", SITES)
 @pytest.mark.parametrize("who", PEOPLE)
-def test_popups_and_fields_to_pick_by_show_and_find_no_more(owned: Owned, site: str, who: str) -> None:
+def test_popups_and_target_fields_show_no_more(owned: Owned, site: str, who: str) -> None:
     """A raw-id field opens the list and the page in a pop-up, and says by which field it picks."""
     key, client, _ = owned
     key.refresh_from_db()
