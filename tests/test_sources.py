@@ -105,8 +105,9 @@ PLACES: dict[str, dict[str, str]] = {
 DOMAINS, IPS = {"allowed_domains": [SHOP]}, {"allowed_ips": [SERVER]}
 IP = "ip_not_listed"
 NO_BROWSER, NO_SERVER = "browser_not_allowed", "server_not_allowed"
-SERVED = (None, None)
-BY_DOMAIN = {
+Reasons = tuple[str | None, str | None]
+SERVED: Reasons = (None, None)
+BY_DOMAIN: dict[str, Reasons] = {
     "listed": SERVED,
     "unlisted": (NOT_LISTED, NOT_LISTED),
     "hidden": (HIDDEN, HIDDEN),
@@ -114,10 +115,10 @@ BY_DOMAIN = {
     "malformed": (MALFORMED, MALFORMED),
     "server": (MISSING, MISSING),
 }
-BY_IP = dict.fromkeys(PLACES, (None, IP))
-BY_EITHER = {name: (None, reasons[1]) for name, reasons in BY_DOMAIN.items()}
+BY_IP: dict[str, Reasons] = dict.fromkeys(PLACES, (None, IP))
+BY_EITHER: dict[str, Reasons] = {name: (None, reasons[1]) for name, reasons in BY_DOMAIN.items()}
 # What a key with these lists says to each place from SERVER and from elsewhere: None is served.
-DECISIONS: list[tuple[str, str, dict[str, tuple[str | None, str | None]]]] = [
+DECISIONS: list[tuple[str, str, dict[str, Reasons]]] = [
     *((condition, "off", dict.fromkeys(PLACES, SERVED)) for condition in ("all", "any", "by_source")),
     ("all", "domains", BY_DOMAIN),
     ("all", "ips", BY_IP),
