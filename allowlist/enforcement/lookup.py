@@ -20,8 +20,8 @@ from django.db.models import Value
 
 from ..conf import Settings, settings
 from ..models import APIKey
-from ..models.choices import Enforcement
-from ..policy.decision import Condition, Mode, Policy
+from ..models.policies import policy_in_force
+from ..policy.decision import Policy
 from ..policy.entries import DomainList
 from ..policy.networks import IPList
 from ..policy.tokens import Token
@@ -70,8 +70,6 @@ class Lists:
     revision: UUID
     domains: DomainList
     ips: IPList
-    domain_count: int
-    ip_count: int
 
 
 class Row:
@@ -175,25 +173,13 @@ def _read(
         if lists is None or lists.revision != row["revision"]:
             lists = _read_lists(row)
         if lists is not None and lists.revision == row["revision"]:
-            found = ActivePolicy(row, conf, lists, _policy(row, lists, conf))
-            weight = _KEY_WEIGHT + lists.domain_count + lists.ip_count
+            policy = policy_in_force(row, lists.domains, lists.ips, conf)
+            found = ActivePolicy(row, conf, lists, policy)
+            weight = _KEY_WEIGHT + lists.domains.count + lists.ips.count
             # Changes are announced by locator, whichever column the row was found by.
             _cache.put(name, row["locator"], found, weight)
             return found
     raise UnstableKeyError(f"The key with {name.column} {name.value} changed at each of {_ATTEMPTS} reads.")
-
-
-def _policy(row: Row, lists: Lists, conf: Settings) -> Policy:
-    # A key that only reports records what its empty list would refuse.
-    empty_is_off = conf.EMPTY_LIST == "allow" and row["enforcement"] != Enforcement.REPORT
-    domains_on = Mode(row["domain_mode"]) is Mode.LISTED
-    ips_on = Mode(row["ip_mode"]) is Mode.LISTED
-    return Policy(
-        lists.domains if domains_on and (lists.domain_count or not empty_is_off) else None,
-        lists.ips if ips_on and (lists.ip_count or not empty_is_off) else None,
-        Condition(row["condition"]),
-        conf.MISSING_ORIGIN,
-    )
 
 
 def _read_row(connection: BaseDatabaseWrapper, name: Name, known: Row | None) -> Row | None:
@@ -218,13 +204,7 @@ def _read_lists(row: Row) -> Lists | None:
         return None
     rows = [(of, text) for of, _revision, text in read if text is not None]
     texts = {kind: [text for of, text in rows if of == kind] for kind in ("domain", "ip")}
-    lists = Lists(
-        read[0][1],
-        DomainList(texts["domain"]),
-        IPList(texts["ip"]),
-        len(texts["domain"]),
-        len(texts["ip"]),
-    )
+    lists = Lists(read[0][1], DomainList(texts["domain"]), IPList(texts["ip"]))
     for text in (*lists.domains.unreadable, *lists.ips.unreadable):
         logger.error("Key %s lists %r, which cannot be read and matches nothing.", row["id"], text)
     return lists

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from datetime import timedelta
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as django_settings
@@ -24,6 +25,7 @@ from .announcements import announce
 from .choices import Enforcement, Status
 from .edits import KeyEdit, Problems, editing, joined, report_change
 from .entries import AllowedDomain, AllowedIP
+from .explaining import KeyExplanation, explain_key
 from .key_lists import KeyLists
 from .keysets import KEY_FIELDS, WRITTEN_BY, KeyQuerySet, by_method, saved_person, use_create_key
 from .list_edits import plain_rows
@@ -168,6 +170,22 @@ class APIKey(KeyLists):
         """
         with self._editing(router.db_for_write(type(self), instance=self)) as edit:
             yield edit
+
+    def explain(
+        self,
+        origin: str | None = None,
+        referer: str | None = None,
+        sec_fetch_site: str | None = None,
+        ip: str | IPv4Address | IPv6Address | None = None,
+    ) -> KeyExplanation:
+        """Return what a real request with these headers from this address would get, and why.
+
+        ``origin``, ``referer`` and ``sec_fetch_site`` are the headers' values, None if absent; ``ip`` is
+        the client's address, None if unknown. The key and its lists are read again. Raises ValueError
+        for an ``ip`` that isn't an address.
+        """
+        alias = router.db_for_write(type(self), instance=self)
+        return explain_key(self._rows(alias).get(pk=self.pk), origin, referer, sec_fetch_site, ip)
 
     def rotate(self, overlap: timedelta = timedelta(0)) -> str:
         """Create a new token and return it; the old one works for ``overlap`` longer.

@@ -161,6 +161,17 @@ _JUDGES = {
 }
 
 
+def rules(policy: Policy, source: Source) -> tuple[Decision | None, Decision | None]:
+    """Return what the domain rule and the IP rule find, each None if it doesn't apply to ``source``."""
+    if policy.condition is not Condition.BY_SOURCE:
+        return _domain_rule(policy, source), _ip_rule(policy, source)
+    if source.is_browser:
+        is_only_ips = policy.domains is None and policy.ips is not None
+        return _domain_rule(policy, source), REFUSALS[Reason.BROWSER_NOT_ALLOWED] if is_only_ips else None
+    is_only_domains = policy.ips is None and policy.domains is not None
+    return REFUSALS[Reason.SERVER_NOT_ALLOWED] if is_only_domains else None, _ip_rule(policy, source)
+
+
 def _domain_rule(policy: Policy, source: Source) -> Decision | None:
     """Return the domain rule's decision, or None if the rule doesn't apply."""
     if policy.domains is None:

@@ -78,15 +78,15 @@ class DomainEntry:
 class DomainList:
     """The domain entries of one key, compiled: a look-up takes as long among 2,500 entries as among 25."""
 
-    __slots__ = ("_hosts", "_origins", "_wildcards", "unreadable")
+    __slots__ = ("_hosts", "_origins", "_wildcards", "count", "unreadable")
 
     def __init__(self, texts: Iterable[str]) -> None:
         """Compile stored ``texts``; a text that can't be read matches nothing and is in ``unreadable``."""
-        unreadable = []
+        unreadable, self.count = [], 0
         self._origins: dict[Origin, str] = {}
         self._hosts: dict[str, str] = {}
         self._wildcards: dict[str, dict[tuple[str | None, int | None], str]] = {}
-        for text in texts:
+        for self.count, text in enumerate(texts, start=1):
             try:
                 self._add(read_canonical(text) or parse_domain(text), text)
             except EntryError:

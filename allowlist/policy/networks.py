@@ -82,13 +82,13 @@ class IPEntry:
 class IPList:
     """The IP entries of one key, compiled: a look-up takes as long among 2,500 entries as among 25."""
 
-    __slots__ = ("_networks", "unreadable")
+    __slots__ = ("_networks", "count", "unreadable")
 
     def __init__(self, texts: Iterable[str]) -> None:
         """Compile stored ``texts``; a text that can't be read matches nothing and is in ``unreadable``."""
-        unreadable = []
+        unreadable, self.count = [], 0
         networks: dict[tuple[int, int], dict[int, str]] = {}
-        for text in texts:
+        for self.count, text in enumerate(texts, start=1):
             try:
                 version, shift, first = read_canonical(text) or _block(parse_ip(text).network)
             except EntryError:

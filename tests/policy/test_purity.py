@@ -23,6 +23,7 @@ entries
 guards
 tokens
 decision
+explanation
 """
 ROWS = """
 policy

@@ -1,0 +1,109 @@
+"""What a request would get, and why: the decision's own words, and what comes near."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from ..conf import settings
+from ..policy.decision import Mode, Reason, Rule, Source
+from ..policy.entries import DomainList
+from ..policy.explanation import Listed, RuleVerdict, explain
+from ..policy.networks import Address, IPList, parse_address, unmapped
+from ..policy.origins import read_page
+from ..policy.tokens import Kind
+from .choices import Enforcement, Status
+from .list_edits import Key, plain_rows
+from .lists import DOMAINS, IPS, ListKind
+from .policies import policy_in_force
+
+ENVIRONMENT = "environment"
+"""The status of a key whose environment ``ENVIRONMENTS`` leaves out."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyExplanation:
+    """What a request with a key would get."""
+
+    allowed: bool
+    reason: Reason | None
+    served: bool
+    """Whether the request would reach the view: a key that only reports serves what it refuses."""
+    key_status: str
+    """``active``, ``revoked``, ``expired`` or ``environment``."""
+    page: str
+    """The origin as read, or ``opaque``, ``malformed``, ``hidden`` or ``absent``."""
+    ip: str | None
+    rules: tuple[RuleVerdict, RuleVerdict]
+    """The domain rule's verdict, then the IP rule's."""
+
+
+def explain_key(
+    key: Key,
+    origin: str | None,
+    referer: str | None,
+    sec_fetch_site: str | None,
+    ip: str | IPv4Address | IPv6Address | None,
+) -> KeyExplanation:
+    """Return what a request with these headers from this address would get; see ``APIKey.explain``."""
+    address = read_address(ip)
+    source = Source(read_page(origin, referer, sec_fetch_site), lambda: address)
+    domains, ips = (_listed(key, kind) for kind in (DOMAINS, IPS))
+    compiled = DomainList(each.text for each in domains), IPList(each.text for each in ips)
+    policy = policy_in_force(vars(key), *compiled, settings())
+    counts = {Rule.DOMAIN: (DOMAINS, len(domains)), Rule.IP: (IPS, len(ips))}
+    found = explain(policy, source, domains, ips, lambda rule, text: _may_list(key, *counts[rule], text))
+    status = status_here(key)
+    reason = _key_reason(key, status, source) or found.decision.reason
+    is_by_list = reason is not None and reason.rule in (Rule.DOMAIN, Rule.IP)
+    served = reason is None or (is_by_list and key.enforcement == Enforcement.REPORT)
+    return KeyExplanation(
+        reason is None,
+        reason,
+        served,
+        status,
+        str(found.page),
+        None if address is None else str(address),
+        found.rules,
+    )
+
+
+def status_here(key: Key) -> str:
+    """Return the key's status, or ``environment`` if this deployment doesn't accept the key's."""
+    if key.status == Status.ACTIVE and key.environment not in settings().ENVIRONMENTS:
+        return ENVIRONMENT
+    return str(key.status)
+
+
+def read_address(ip: str | IPv4Address | IPv6Address | None) -> Address | None:
+    """Return the address that ``ip`` spells, None for None; raise ValueError for anything else."""
+    if ip is None or isinstance(ip, (IPv4Address, IPv6Address)):
+        return ip if ip is None else unmapped(ip)
+    address = parse_address(ip.strip())
+    if address is None:
+        raise ValueError(f"{ip!r} isn't an IP address.")
+    return address
+
+
+def _key_reason(key: Key, status: str, source: Source) -> Reason | None:
+    """Return why the key itself is refused, in the order in which a request is checked."""
+    if key.kind == Kind.SECRET and source.is_browser:
+        return Reason.SECRET_KEY_IN_BROWSER
+    return None if status == Status.ACTIVE else Reason.KEY_INVALID
+
+
+def _listed(key: Key, kind: ListKind) -> list[Listed]:
+    model: Any = key._meta.get_field(kind.field).related_model
+    rows = plain_rows(model, key._state.db).filter(key_id=key.pk).order_by("pk")
+    return [Listed(text, name) for text, name in rows.values_list(kind.column, "name")]
+
+
+def _may_list(key: Key, kind: ListKind, count: int, text: str) -> bool:
+    """Return whether the key's list would take ``text``, under the settings and limits in force."""
+    if Mode.LISTED not in kind.modes_for(key.kind) or (kind.limit is not None and count >= kind.limit):
+        return False
+    try:
+        return bool(kind.clean(text))
+    except ValidationError:
+        return False
