@@ -118,16 +118,30 @@ def test_an_entry_reads_whether_it_is_in_force(api: Api, key: APIKey) -> None:
     assert [each["in_force"] for each in shown["allowed_domains"]] == [True] * 2
 
 
-@pytest.mark.parametrize(("method", "path", "most"), [("GET", "keys/{key}/", 7), ("GET", "keys/", 8)])
-def test_reading_takes_no_more_statements_for_more_rows(
-    api: Api, key: APIKey, creator: User, at: At, method: str, path: str, most: int
+MORE = [f"{number}.example.com" for number in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "most"),
+    [
+        ("GET", "keys/", NOTHING, 6),
+        ("GET", "keys/{key}/", NOTHING, 5),
+        ("GET", "keys/{key}/domains/", NOTHING, 4),
+        ("POST", "keys/{key}/domains/", MORE, 10),
+        ("PUT", "keys/{key}/domains/", MORE, 11),
+        ("PATCH", "keys/{key}/", {"allowed_domains": MORE}, 12),
+        ("PATCH", "keys/{key}/", {"name": "Renamed"}, 9),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_request_takes_few_statements_however_many_rows_there_are(
+    api: Api, key: APIKey, creator: User, at: At, method: str, path: str, body: Any, most: int
 ) -> None:
-    key.add_domains([f"{number}.example.com" for number in range(20)])
     for number in range(10):
-        APIKey.objects.create_key(name=f"Key {number}", creator=creator, allowed_domains=["example.com"])
+        APIKey.objects.create_key(name=f"Key {number}", creator=creator, allowed_domains=MORE)
     with Statements() as statements:
-        api.ok(method, at(path))
-    assert len(statements.texts) <= most, statements.texts
+        assert api(method, at(path), body).status_code < 300
+    assert len(statements.texts) <= most, "\n".join(statements.texts)
 
 
 # Creating
@@ -456,14 +470,6 @@ def test_a_patch_of_a_disabled_list_leaves_it_disabled(api: Api, creator: User) 
     assert (shown["domain_mode"], short(shown)["allowed_domains"]) == ("all", ["example.com"])
 
 
-def test_a_rename_takes_few_statements(api: Api, key: APIKey) -> None:
-    with Statements() as statements:
-        api.ok("PATCH", f"keys/{key.pk}/", {"name": "Renamed"})
-    # Session, user, key; lock, row, ownership, write; the response's two lists.
-    assert len(statements.texts) <= 9, statements.texts
-    assert len(statements.writes) == 2, statements.writes
-
-
 @pytest.mark.parametrize(
     ("method", "path", "body", "action"),
     [
@@ -745,6 +751,7 @@ BAD_NAMES: list[Any] = ["x" * 101, "\ud800", "a\0b", [], {}, None, True]
     "entry",
     [
         *(None, 5, True, [], ["example.com"], {}, {"ip": "203.0.113.7"}, {"domain": 5}),
+        {"domain": "a.test\x0b"},
         *({"domain": "a.test", "name": name} for name in BAD_NAMES),
     ],
     ids=lambda value: repr(value)[:40],
@@ -922,6 +929,7 @@ PAGE_BODIES = [
     dict.fromkeys(NAMES, "\ud800"),
     {"\ud800": 1},
     {"name": {"\ud800": ["\ud800"]}, "domain": [], "overlap": {}},
+    b'{"name": ' + b"[" * 900 + b"]" * 900 + b"}",  # Python 3.11 can't print that.
     ["\ud800", 5],
     5,
 ]

@@ -237,7 +237,7 @@ def test_a_projects_renderers_parsers_and_exception_handler_are_used(
     assert api("PUT", f"keys/{key.pk}/domains/", ["a.test"]).status_code == 200
     response = Api(stranger)("GET", f"keys/{key.pk}/")
     assert (response.status_code, response.content) == (404, b'{"SORRY":"NOTFOUND"}')
-    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == NO_STORE
 
 
 # What is cached, and how much is read
@@ -257,9 +257,22 @@ def test_no_response_is_cached(api: Api, key: APIKey, stranger: User) -> None:
         (415, api("POST", "keys/", b"x", content_type="text/plain")),
         (204, api("DELETE", at)),
     ):
-        assert (response.status_code, response.headers["Cache-Control"]) == (status, "no-store")
+        assert (response.status_code, response.headers["Cache-Control"]) == (status, NO_STORE)
 
 
+def test_a_cache_of_the_whole_site_shows_nobody_anothers_token(
+    key: APIKey, creator: User, stranger: User, set_default: SetDefault, settings: Any
+) -> None:
+    caching = "django.middleware.cache.{}CacheMiddleware"
+    update, fetch = caching.format("Update"), caching.format("FetchFrom")
+    settings.MIDDLEWARE = [update, *settings.MIDDLEWARE, fetch]
+    set_default("DEFAULT_AUTHENTICATION_CLASSES", [HeaderAuthentication])  # It varies on no cookie.
+    assert Api()("GET", f"keys/{key.pk}/", HTTP_X_TEST_USER=str(creator.pk)).status_code == 200
+    assert Api()("GET", f"keys/{key.pk}/", HTTP_X_TEST_USER=str(stranger.pk)).status_code == 404
+    assert Api()("GET", f"keys/{key.pk}/").status_code == 401
+
+
+NO_STORE = "private, no-store"
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -280,6 +293,7 @@ def test_a_body_that_is_too_large_is_refused(
     client.force_login(creator)
     response = client.generic("POST", "/api/keys/", body, content_type=content_type)
     assert response.status_code in ({status, 403} if enforced else {status})
+    assert response.headers["Cache-Control"] == NO_STORE
     assert not APIKey.objects.exists()
 
 
@@ -351,6 +365,15 @@ def test_a_subclass_may_choose_its_authentication(creator: User) -> None:
         assert by_password(creator) == 200
 
 
+def test_a_subclass_that_lets_everyone_in_still_needs_a_login(key: APIKey) -> None:
+    class Open(APIKeyViewSet):
+        permission_classes = (AllowAny,)
+
+    with mounted(path("api/", include((urls.routes(key_viewset=Open), "allowlist")))):
+        assert Api()("GET", "keys/").status_code == 403
+        assert Api().refused("POST", "keys/", {"name": "N"}, 403)
+
+
 def test_the_projects_own_authentication_of_people_is_used(
     key: APIKey, creator: User, set_default: SetDefault
 ) -> None:
@@ -414,9 +437,9 @@ def creators_alone(user: User) -> bool:
     return "creator" in user.get_username()
 
 
-async def everyone(user: User) -> bool:
-    """Be a mistake: what this returns is true whoever the user is."""
-    return True
+def truthy(user: User) -> Any:
+    """Return what is true but isn't True, as a coroutine function would."""
+    return "maybe"
 
 
 def nobody_knows(user: User) -> bool:
@@ -435,8 +458,7 @@ def test_may_have_keys_comes_before_any_404(api: Api, key: APIKey, stranger: Use
     assert Api()("GET", "keys/").status_code == 403
 
 
-@pytest.mark.parametrize("name", ["everyone", "nobody_knows", "is_not_there"])
-@pytest.mark.filterwarnings("ignore:coroutine 'everyone' was never awaited")
+@pytest.mark.parametrize("name", ["truthy", "nobody_knows", "is_not_there"])
 def test_a_broken_may_have_keys_lets_nobody_in(
     api: Api, key: APIKey, settings: Any, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,7 +1,7 @@
 """What the viewsets of the management API have in common."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,7 +39,7 @@ class CreatorOnlyViewSet(viewsets.GenericViewSet[Any]):
     ``not_found_message`` is the text of every 404, also of the one for someone else's key.
     """
 
-    permission_classes = (IsAuthenticated,)
+    permission_classes: Sequence[Any] = (IsAuthenticated,)
     filter_backends = ()
     # NamespaceVersioning would take our own namespace for a version, and respond with 404.
     versioning_class = None
@@ -48,8 +48,9 @@ class CreatorOnlyViewSet(viewsets.GenericViewSet[Any]):
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        """Return the headers of every response, an error's included: tokens are never cached."""
-        return {**super().default_response_headers, "Cache-Control": "no-store"}
+        """Return the headers of every response, also of an error: a cache would show tokens to others."""
+        # Django 5.2's own cache respects "private" only.
+        return {**super().default_response_headers, "Cache-Control": "private, no-store"}
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         """Return the project's own; without any, sessions alone. An API key is never a login.
@@ -118,7 +119,7 @@ class CreatorOnlyViewSet(viewsets.GenericViewSet[Any]):
         return super().handle_exception(api_error(exc))
 
     def find(self, rows: QuerySet[Any], pk: Any) -> Any:
-        """Return the row with this primary key; raise NotFound if there is none."""
+        """Return the row with this primary key; raise NotFound if there isn't one."""
         try:
             row = rows.filter(pk=pk).first()
         except (TypeError, ValueError):

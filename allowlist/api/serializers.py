@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
+from rest_framework.utils.html import is_html_input, parse_html_list
 
 from ..models import AllowedDomain, AllowedIP, APIKey
 from ..models.edits import KeyEdit, Problems
@@ -103,6 +104,12 @@ class EntryListField(serializers.ListField):
         super().__init__(child=EntryField(kind), required=False, **kwargs)
         self.kind = kind
 
+    def get_value(self, dictionary: Any) -> Any:
+        """Return the list. In a PATCH by a form, DRF before 3.18 ignores numbered items."""
+        if is_html_input(dictionary) and self.field_name not in dictionary:
+            return parse_html_list(dictionary, prefix=str(self.field_name), default=serializers.empty)
+        return super().get_value(dictionary)
+
     def to_internal_value(self, data: Any) -> list[EntryInput]:
         """Return the entries, as strings and (name, string) pairs."""
         if isinstance(data, list) and len(data) > MOST_AT_ONCE:
@@ -195,7 +202,7 @@ class APIKeySerializer(StrictSerializer, serializers.ModelSerializer[APIKey]):
                 each.set(mode, entries)
         problems.raise_any()
         edit.write(**validated_data)
-        return instance
+        return cast("APIKey", edit.key)  # As locked: ``instance`` may be older in what wasn't sent.
 
 
 class EntrySerializer(StrictSerializer, serializers.ModelSerializer[Any]):

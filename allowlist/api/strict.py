@@ -5,7 +5,7 @@ Django REST framework ignores unknown names. Here a misspelled list would leave 
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -17,8 +17,6 @@ from ..validators import shown
 
 MOST_REFUSED = 20
 """How many unknown names one response reports; finding the nearest field takes time."""
-LONGEST_COMPARED = 40
-"""Longest name that is compared with the fields', in characters; comparing takes quadratic time."""
 LIKENESS = 0.6
 """How much of a name a field must share to be suggested, from 0 to 1."""
 
@@ -69,7 +67,7 @@ def refused_names(
     data: Mapping[Any, Any],
     writable: Collection[str],
     read_only: Collection[str],
-    current: Any,
+    current: Callable[[], Mapping[str, Any]],
 ) -> dict[str, list[str]]:
     """Return a sentence for each name that can't be sent, for at most ``MOST_REFUSED``.
 
@@ -100,7 +98,7 @@ def nearest(name: str, fields: Collection[str]) -> str | None:
     A field that contains the name comes first, the longest of several: ``domain`` is a list, not its mode.
     """
     plain = _letters(name)
-    if not 2 <= len(plain) <= LONGEST_COMPARED:
+    if len(plain) < 2:
         return None
     by_letters = {_letters(field): field for field in sorted(fields, key=len)}
     if around := [letters for letters in by_letters if plain in letters]:
@@ -119,5 +117,5 @@ def printable(value: Any) -> Any:
 
 
 def is_nested(value: Any) -> bool:
-    """Return whether ``value`` is a list or an object, which no form of the browsable API has."""
+    """Return whether ``value`` is a list or an object: no page shows one, and a deep one can't be printed."""
     return isinstance(value, (Mapping, list))

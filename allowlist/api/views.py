@@ -48,10 +48,6 @@ class APIKeyViewSet(CreatorOnlyViewSet):
         """Return the keys of the user, with their lists."""
         return self.get_keys().prefetch_related(DOMAINS.field, IPS.field)
 
-    def get_object(self) -> APIKey:
-        """Return the key that the URL names."""
-        return self.get_key()
-
     def list(self, request: Request, **kwargs: Any) -> Response:
         """Show the user's keys in the project's pages, or in pages of 100 if it has none."""
         keys = self.filter_queryset(self.get_queryset())
@@ -181,7 +177,7 @@ class EntryViewSet(CreatorOnlyViewSet):
         entries = self._read_list(key, request.data)
         with self.editing(key) as edit:
             edit.list(self.kind).replace(entries)
-        return Response(self.get_serializer(self.entries_of(key), many=True).data)
+        return Response(self.get_serializer(self.entries_of(edit.key), many=True).data)
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         """Show an entry."""

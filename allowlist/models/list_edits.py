@@ -136,6 +136,8 @@ class ListEdit:
         new = {text: name for text, name in wanted.items() if text not in stored}
         self._insert(new)
         rows = {row.text: row for row in self._stored()} if new else {}
+        for text in new:
+            rows[text].key = self._key  # Else each is asked for when the caller reads ``in_force``.
         return Added([rows[text] for text in new], duplicates, in_force=self.mode == Mode.LISTED)
 
     def remove(self, entries: Iterable[EntryInput]) -> None:
