@@ -20,6 +20,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
+from allowlist.models.key_life import KeyLife
 from allowlist.models.key_lists import KeyLists
 from allowlist.models.keysets import WRITTEN_BY
 from allowlist.policy.tokens import Environment, Kind, Token
@@ -811,7 +812,7 @@ class TestSave:
 class TestInTemplates:
     WRITES = [
         name
-        for name, member in {**vars(KeyLists), **vars(APIKey)}.items()
+        for name, member in {**vars(KeyLists), **vars(KeyLife), **vars(APIKey)}.items()
         if isfunction(member) and name[0] != "_" and name not in {"check_fields", "explain"}
     ]
     """The key's own methods: each of them writes, but for the one that only checks."""

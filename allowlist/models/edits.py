@@ -10,7 +10,8 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
 from ..signals import acting_user, key_changed
-from .list_edits import Key, KeyWriter, ListEdit
+from .list_edits import ListEdit
+from .list_rules import Key, KeyWriter
 from .lists import DOMAINS, IPS, ListKind
 from .locks import locked
 
@@ -62,7 +63,7 @@ def editing(rows: "models.QuerySet[Any]", pk: Any, action: str | None = UPDATED)
 
 
 def joined(key: Key, alias: str) -> "AbstractContextManager[KeyEdit] | None":
-    """Return the change that is under way on the instance ``key``, to be joined; None if there is none.
+    """Return the change under way on the instance ``key``, for a block to join it; None without one.
 
     A block of a joined change that fails leaves nothing of its own.
     """

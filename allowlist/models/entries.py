@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from ..policy.decision import Mode
 from ..policy.entries import display
 from .edits import KeyEdit, editing, joined
-from .list_edits import Key, needs_entries, plain_rows
+from .list_rules import Key, needs_entries, plain_rows
 from .lists import DOMAINS, IPS, ListKind, problem
 from .locks import lock, write_alias, writing
 from .tracked import TrackedModel

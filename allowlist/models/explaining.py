@@ -14,7 +14,7 @@ from ..policy.networks import Address, IPList, parse_address, unmapped
 from ..policy.origins import read_page
 from ..policy.tokens import Kind
 from .choices import Enforcement, Status
-from .list_edits import Key, plain_rows
+from .list_rules import Key, plain_rows
 from .lists import DOMAINS, IPS, ListKind
 from .policies import policy_in_force
 

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
@@ -19,32 +18,30 @@ from django.utils.translation import gettext_lazy
 
 from ..conf import settings
 from ..policy.decision import Condition, Mode
-from ..policy.tokens import LOCATOR_LENGTH, Environment, Kind, Token
+from ..policy.tokens import LOCATOR_LENGTH, Environment, Kind
 from . import choices
 from .announcements import announce
-from .choices import Enforcement, Status
-from .edits import KeyEdit, Problems, editing, joined, report_change
+from .choices import Enforcement
+from .edits import KeyEdit, editing, joined, report_change
 from .entries import AllowedDomain, AllowedIP
 from .explaining import KeyExplanation, explain_key
+from .key_life import KeyLife
 from .key_lists import KeyLists
-from .keysets import KEY_FIELDS, WRITTEN_BY, KeyQuerySet, by_method, saved_person, use_create_key
-from .list_edits import plain_rows
-from .lists import KINDS, EntryInput
+from .keysets import WRITTEN_BY, KeyQuerySet, by_method, use_create_key
+from .list_rules import plain_rows
+from .lists import KINDS
 from .locks import lock, writing
 from .tracked import forget_prefetched
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
     from django.db.models.fields.related_descriptors import RelatedManager
-
-LONGEST_OVERLAP = timedelta(days=365)
 
 
 class APIKeyQuerySet(KeyQuerySet["APIKey"]):
     """The keys behind ``APIKey.objects``."""
 
 
-class APIKey(KeyLists):
+class APIKey(KeyLists, KeyLife):
     """A key that works only from the places its creator listed."""
 
     name = models.CharField(
@@ -154,14 +151,6 @@ class APIKey(KeyLists):
         """Return the start of the token, by which people tell keys apart. It opens nothing."""
         return f"{'sk' if self.kind == Kind.SECRET else 'pk'}_{self.environment}_{self.locator}…"
 
-    @property
-    def status(self) -> Status:
-        """Return whether the key works: active, revoked or expired."""
-        if self.revoked_at is not None:
-            return Status.REVOKED
-        is_over = self.expires_at is not None and self.expires_at <= timezone.now()
-        return Status.EXPIRED if is_over else Status.ACTIVE
-
     @contextmanager
     def editing(self) -> Iterator[KeyEdit]:
         """Lock the row for one change that is judged as a whole at the end of the block.
@@ -187,41 +176,6 @@ class APIKey(KeyLists):
         alias = router.db_for_write(type(self), instance=self)
         return explain_key(self._rows(alias).get(pk=self.pk), origin, referer, sec_fetch_site, ip)
 
-    def rotate(self, overlap: timedelta = timedelta(0)) -> str:
-        """Create a new token and return it; the old one works for ``overlap`` longer.
-
-        Raises ValidationError for a revoked key, a negative overlap or one of more than a year.
-        """
-        if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
-            raise ValidationError(_("The overlap must be between 0 and 365 days."), code="overlap")
-        with self.editing() as edit:
-            row = edit.key
-            if row.revoked_at is not None:
-                raise ValidationError(_("This key is revoked. Create a new one."), code="revoked")
-            token = Token.make(Kind(row.kind), Environment(row.environment), row.locator)
-            edit.put(
-                token="" if row.kind == Kind.SECRET else token.text,
-                digest=token.digest,
-                previous_digest=row.digest if overlap else "",
-                previous_until=timezone.now() + overlap if overlap else None,
-            )
-            edit.action = "rotated"
-        return token.text
-
-    def revoke(self) -> None:
-        """End the key for good."""
-        with self.editing() as edit:
-            edit.change("revoked", revoked_at=edit.key.revoked_at or timezone.now())
-
-    def take_over(self, user: "AbstractBaseUser") -> None:
-        """Make ``user`` the key's creator. The caller decides who may.
-
-        Raises ValueError for a user who isn't saved, or is anonymous.
-        """
-        creator_id = saved_person(user, "take_over")
-        with self.editing() as edit:
-            edit.change("taken_over", creator_id=creator_id)
-
     def check_fields(self, names: Collection[str]) -> None:
         """Raise ValidationError, by field, unless the named fields hold what may be chosen."""
         unchecked = {field.name for field in self._meta.fields if field.name not in names}
@@ -236,32 +190,8 @@ class APIKey(KeyLists):
                 sentence = _("Choose one of: %(choices)s.") % {"choices": ", ".join(values)}
                 raise ValidationError({name: ValidationError(sentence, code="invalid_choice")})
 
-    def insert(self, alias: str, given: Collection[str], lists: Iterable[Iterable[EntryInput]]) -> Token:
-        """Write a new row with its two lists, and return its token. For ``create_key`` alone."""
-        self.check_fields(["name", *given])
-        chosen = {kind: getattr(self, kind.mode) for kind in KINDS if kind.mode in given}
-        token = Token.make(Kind(self.kind), Environment(self.environment))
-        self.locator, self.digest = token.locator, token.digest
-        self.token = "" if self.kind == Kind.SECRET else token.text
-        self.domain_mode = self.ip_mode = str(Mode.ALL)
-        with writing(alias):
-            super().save(force_insert=True, using=alias)
-            edit, problems = KeyEdit(self, "created"), Problems()
-            for each, entries in zip(edit.lists, lists, strict=True):
-                with problems.collected():
-                    each.start(chosen.get(each.kind), entries)
-            problems.raise_any()
-            for name in ("name", "creator", *sorted(KEY_FIELDS)):
-                edit.note(name, None, self.serializable_value(name))
-            edit.finish()
-        self._remember()
-        return token
-
-    # A template that names one of them must not call it: {{ key.rotate }} would end the token in use.
-    _writes: Any
-    for _writes in (rotate, revoke, take_over, editing, insert):
-        _writes.alters_data = True
-    del _writes
+    # A template that names it must not call it.
+    editing.alters_data = True  # type: ignore[attr-defined]
 
     def _rows(self, alias: str) -> "models.QuerySet[Any]":
         return plain_rows(type(self), alias)

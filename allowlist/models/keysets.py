@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from ..conf import settings
 from .announcements import announce
-from .list_edits import plain_rows
+from .list_rules import plain_rows
 from .lists import EntryInput
 from .locks import lock, write_alias, writing
 

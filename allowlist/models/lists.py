@@ -1,4 +1,4 @@
-"""A key's two lists: what tells them apart, and what they take."""
+"""A key's two lists: how they differ, and what they take."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class ListKind:
 
     @property
     def limit(self) -> int | None:
-        """Return how many entries a key may list; None is no limit."""
+        """Return how many entries a key may list, or None if there is no limit."""
         limit: int | None = getattr(settings(), self.limit_setting)
         return limit
 

@@ -90,7 +90,7 @@ def lock(rows: "models.QuerySet[Any]", pks: Collection[Any]) -> int:
 
 def write_alias(rows: Any) -> str:
     """Return the database that the queryset ``rows`` is written to, and have it read from there."""
-    # What Django's own bulk_create() and get_or_create() do; there is no public way.
+    # Django's own bulk_create() does this. There is no public way.
     rows._for_write = True
     alias: str = rows.db
     return alias

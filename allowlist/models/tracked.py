@@ -40,7 +40,7 @@ class TrackedModel(models.Model):
     def changed_among(self, update_fields: Iterable[str] | None) -> list[str]:
         """Return what ``changed`` does, limited to ``update_fields`` unless they are None.
 
-        Raises ValueError for a name that is no field's.
+        Raises ValueError for a name that isn't a field's.
         """
         if update_fields is None:
             return self.changed()
