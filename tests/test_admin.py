@@ -1027,7 +1027,7 @@ def test_a_superuser_cannot_edit_others_keys_in_the_list(superuser: User, key: A
     site = Admin(superuser)
     fields = site.get("").fields
     before = snapshot()
-    site.send("", {**fields, "form-0-name": "Mine"})
+    assert site.send("", {**fields, "form-0-name": "Mine"}).status_code == 302
     assert snapshot() == before
 
 
@@ -1095,6 +1095,8 @@ def test_a_rename_from_an_old_tab_restores_no_other_field(site: Admin, key: APIK
     assert key.expires_at is not None
     assert key.revoked_at is not None
     assert (entry.name, entry.domain) == ("Apex", "moved.example.com")
+    said = "Changed Name. Changed Name for allowed domain “Apex: moved.example.com”."
+    assert LogEntry.objects.get().get_change_message() == said
 
 
 def test_an_old_tab_that_was_refused_restores_nothing_either(site: Admin, creator: User) -> None:

@@ -56,6 +56,7 @@ class KeyListMixin(ModelAdmin):
         class RowForm(KeyForm):
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 super().__init__(*args, **kwargs)
+                # From 6.1, Django itself leaves such fields out.
                 for field in self.fields.values():
                     field.disabled = not can_change(request, self.instance)
 

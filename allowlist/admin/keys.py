@@ -22,7 +22,7 @@ from ..signals import acting_as
 from .forms import FIXED, PASTED, APIKeyForm, KeyForm, controls
 from .inlines import AllowedDomainInline, AllowedIPInline, EntryInline
 from .key_list import KeyListMixin
-from .ownership import OwnerMixin, check_owner, is_superuser, own_keys, remember_created
+from .ownership import OwnerMixin, check_owner, is_superuser, own_keys
 from .rows import EntryFormSet
 from .saving import change, create
 from .steps import StepsMixin, person
@@ -146,7 +146,6 @@ class APIKeyAdmin(StepsMixin, KeyListMixin, OwnerMixin, ModelAdmin):
         made, token, notes = create(form, lists, person(request))
         key: APIKey = form.instance
         key.pk, key._state.adding, key._state.db = made.pk, False, made._state.db
-        remember_created(request, key)
         request.allowlist_token = token  # type: ignore[attr-defined]
         return notes
 

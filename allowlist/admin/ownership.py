@@ -49,11 +49,6 @@ def can_view(request: HttpRequest, key: APIKey | None) -> bool:
     return is_superuser(request) or can_change(request, key)
 
 
-def remember_created(request: HttpRequest, key: APIKey) -> None:
-    """Let the user finish creating ``key``, even if ``KEYS_OF`` doesn't give it to them yet."""
-    _known(request)[key.pk] = True
-
-
 def check_owner(request: HttpRequest, key: APIKey) -> None:
     """Raise Http404 if ``key``, which the caller has locked, is no longer the user's."""
     keys = APIKey.objects.using(router.db_for_write(APIKey)).manageable_by(request.user).filter(pk=key.pk)
