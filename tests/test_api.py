@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.contrib.auth.models import Permission
 from django.db import connection
 from django.utils import timezone
 
@@ -18,7 +17,7 @@ from allowlist.models import AllowedDomain, AllowedIP, APIKey
 from allowlist.policy.tokens import Token
 from allowlist.signals import key_changed
 from tests.calls import Statements
-from tests.conftest import MakeUser, User
+from tests.conftest import User
 from tests.management import NOTHING, Api, Meanwhile, texts
 
 FIELDS = {
@@ -411,14 +410,6 @@ def test_a_key_needs_a_name(api: Api) -> None:
     assert api.refused("POST", "keys/", {}) == {"name": ["This field is required."]}
 
 
-@pytest.mark.parametrize("expires_at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
-def test_a_date_past_the_calendars_end_is_refused_without_time_zones_too(
-    api: Api, settings: Any, expires_at: str
-) -> None:
-    settings.USE_TZ = False
-    assert api.refused("POST", "keys/", {"name": "N", "expires_at": expires_at}).keys() == {"expires_at"}
-
-
 @pytest.mark.parametrize("expires_at", ["0002-01-01T00:00:00", "9998-12-31T23:59:59"])
 def test_a_date_far_away_is_stored_and_shown(api: Api, expires_at: str) -> None:
     shown = api.ok("POST", "keys/", {"name": "N", "expires_at": expires_at}, 201)
@@ -456,12 +447,6 @@ def test_a_patch_changes_only_what_it_names(api: Api, key: APIKey, body: Any, ex
         "allowed_domains": sorted(wanted["allowed_domains"]),
     }
     assert api.ok("GET", f"keys/{key.pk}/") == shown
-
-
-def test_a_patch_of_a_list_keeps_the_rows_that_stay(api: Api, key: APIKey) -> None:
-    kept = key.allowed_domains.get()
-    shown = api.ok("PATCH", f"keys/{key.pk}/", {"allowed_domains": ["new.example.com", "example.com"]})
-    assert {each["domain"]: each["id"] for each in shown["allowed_domains"]}["example.com"] == kept.pk
 
 
 def test_a_patch_of_a_disabled_list_leaves_it_disabled(api: Api, creator: User) -> None:
@@ -539,13 +524,6 @@ def test_a_mode_that_the_settings_leave_out_is_refused(api: Api, key: APIKey, se
     settings.ALLOWLIST = {"DOMAIN_MODES": ("listed",), "EMPTY_LIST": "deny", "CONDITIONS": ("all",)}
     for body, field in (({"domain_mode": "all"}, "allowed_domains"), ({"condition": "any"}, "condition")):
         assert api.refused("PATCH", f"keys/{key.pk}/", body).keys() == {field}
-
-
-def test_a_stricter_limit_binds_new_entries_only(api: Api, key: APIKey, settings: Any) -> None:
-    key.add_domains(["b.example.com", "c.example.com"])
-    settings.ALLOWLIST = {"MAX_DOMAINS": 2}
-    assert len(api.ok("PATCH", f"keys/{key.pk}/", {"name": "Renamed"})["allowed_domains"]) == 3
-    api.refused("POST", f"keys/{key.pk}/domains/", "d.example.com")
 
 
 def test_a_key_is_deleted_with_its_entries(api: Api, key: APIKey) -> None:
@@ -629,29 +607,12 @@ def test_adding_several_skips_and_reports_what_is_listed_already(api: Api, key: 
     assert shown["added"] == api.ok("GET", f"keys/{key.pk}/domains/")[1:]
 
 
-def test_adding_several_is_all_or_nothing(api: Api, key: APIKey) -> None:
-    shown = api.refused("POST", f"keys/{key.pk}/domains/", ["a.example.com", "*.com", {"domain": "null"}])
-    assert shown["allowed_domains"].keys() == {"1", "2"}
-    shown = api.refused("POST", f"keys/{key.pk}/ips/", [f"203.0.113.{number}" for number in range(26)])
-    assert shown.keys() == {"allowed_ips"}
-
-
 def test_put_makes_the_list_exactly_what_is_sent(api: Api, key: APIKey) -> None:
     at, kept = f"keys/{key.pk}/domains/", key.allowed_domains.get().pk
     shown = api.ok("PUT", at, ["a.example.com", {"name": "Kept", "domain": "example.com"}])
     assert {each["domain"]: each["name"] for each in shown} == {"a.example.com": "", "example.com": "Kept"}
     assert {each["domain"]: each["id"] for each in shown}["example.com"] == kept
     assert [each["domain"] for each in api.ok("PUT", at, ["c.example.com"])] == ["c.example.com"]
-
-
-def test_put_keeps_the_name_of_an_entry_sent_as_a_string(api: Api, key: APIKey) -> None:
-    at = f"keys/{key.pk}/domains/"
-    for entry, name in (
-        ({"name": "Ours", "domain": "example.com"}, "Ours"),
-        ("example.com", "Ours"),
-        ({"name": "", "domain": "example.com"}, ""),
-    ):
-        assert api.ok("PUT", at, [entry])[0]["name"] == name
 
 
 def test_an_enabled_list_is_not_emptied(api: Api, key: APIKey, at: At) -> None:
@@ -768,11 +729,6 @@ def test_no_more_than_ten_thousand_entries_are_read_at_once(api: Api, key: APIKe
     shown = api.refused("PUT", f"keys/{key.pk}/domains/", ["x"] * 10_001)
     assert shown == {"allowed_domains": ["Ensure this field has no more than 10000 elements."]}
     assert len(api.ok("PUT", f"keys/{key.pk}/domains/", ["example.com"] * 10_000)) == 1
-
-
-def test_a_hundred_wrong_entries_are_reported_at_once(api: Api, key: APIKey) -> None:
-    shown = api.refused("POST", f"keys/{key.pk}/domains/", ["x"] * 9_999)
-    assert list(shown["allowed_domains"]) == [str(index) for index in range(100)]
 
 
 # Bad bodies, wherever they are sent
@@ -909,16 +865,11 @@ ROUTES = {
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_other_methods_are_not_allowed(api: Api, at: At, path: str) -> None:
-    for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - ROUTES[path]:
-        api.refused(method, at(path), {}, 405)
-    allowed = set(api("OPTIONS", at(path)).headers["Allow"].split(", "))
-    assert allowed == ROUTES[path] | {"OPTIONS"} | ({"HEAD"} if "GET" in ROUTES[path] else set())
-
-
-@pytest.mark.parametrize("path", ROUTES)
 def test_options_describe_the_route_to_the_creator_alone(api: Api, at: At, path: str, stranger: User) -> None:
-    assert api("OPTIONS", at(path)).json()["name"]
+    response = api("OPTIONS", at(path))
+    assert response.json()["name"]
+    reading = {"HEAD"} if "GET" in ROUTES[path] else set()
+    assert set(response.headers["Allow"].split(", ")) == ROUTES[path] | {"OPTIONS"} | reading
     if "{" in path:
         Api(stranger).refused("OPTIONS", at(path), status=404)
 
@@ -1043,9 +994,3 @@ def test_a_key_taken_over_in_the_meantime_is_not_found(api: Api, key: APIKey, st
         assert api("PATCH", f"keys/{key.pk}/", {"name": "Mine still"}).status_code == 404
     key.refresh_from_db()
     assert key.name == "Widget"
-
-
-def test_model_permissions_are_the_admins_business(make_user: MakeUser) -> None:
-    member = make_user("member")
-    assert not Permission.objects.filter(user=member).exists()
-    assert Api(member).ok("POST", "keys/", {"name": "Mine"}, 201)["name"] == "Mine"
