@@ -187,6 +187,14 @@ class Hinting(IsAllowlisted):
         return f"{self.access.source.page} is not welcome."
 
 
+class Listing(IsAllowlisted):
+    """A recipe: a body that is a list."""
+
+    def get_body(self, reason: Reason) -> Any:
+        """Return the body."""
+        return ["No", reason]
+
+
 class Nested(IsAllowlisted):
     """A recipe: a body with other things than texts in it."""
 
@@ -267,6 +275,7 @@ RECIPES: list[type[IsAllowlisted]] = [
     Unauthorized,
     ErrorOnly,
     PlainText,
+    Listing,
     Nested,
     Sentence,
     Hinting,
@@ -629,6 +638,7 @@ def test_the_quiet_permission_leaves_the_words_to_drf() -> None:
         ),
         ("ErrorOnly", 403, {"error": "Access denied. You don't have permission to access this."}),
         ("PlainText", 403, {"detail": "No: origin_not_listed"}),
+        ("Listing", 403, ["No", "origin_not_listed"]),
         ("Nested", 403, {"error": {"reasons": ["origin_not_listed"]}, "retry": False}),
     ],
 )
@@ -699,11 +709,11 @@ JSON_API = "rest_framework_json_api.exceptions.exception_handler"
 STANDARDIZED = "drf_standardized_errors.handler.exception_handler"
 
 
-def with_status_code(error: Exception, context: Any) -> Response | None:
+def with_status_code(error: Exception, context: Any) -> Response:
     """Add the status to the body, as DRF's documentation shows."""
     response = exception_handler(error, context)
-    if response is not None:
-        response.data["status_code"] = response.status_code
+    assert response
+    response.data["status_code"] = response.status_code
     return response
 
 

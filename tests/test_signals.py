@@ -354,6 +354,14 @@ def test_a_quiet_refusal_is_reported_once_if_the_request_is_refused(
     assert [(each["key"], each["sender"]) for each in heard] == [(key, sender)]
     assert call(f"/quiet/{url}/", None, sent).status_code == 403
     assert [each["reason"] for each in heard] == ["origin_not_listed", "key_missing"]
+    assert call(f"/quiet/{url}/", token, {**sent, "Origin": SHOP}).status_code == 200
+    assert len(heard) == 2
+
+
+def test_a_key_that_only_reports_is_reported_by_the_quiet_permission_too(heard: Heard) -> None:
+    key, token = make_key(allowed_domains=[SHOP], enforcement="report")
+    assert call("/quiet/or/", token, {"Origin": EVIL}).status_code == 200
+    assert [(each["key"], each["reason"]) for each in heard] == [(key, "origin_not_listed")]
 
 
 @pytest.mark.parametrize("url", ["or", "not", "reading"])

@@ -362,6 +362,7 @@ def test_what_another_permission_serves_counts_once(token: str) -> None:
 
 def test_a_refused_object_counts_once(token: str) -> None:
     assert statuses(3, token, EVIL, url="/quiet/object/") == [403, 403, 429]
+    assert statuses(3, token, SHOP, SERVER, url="/quiet/object/") == [200, 200, 429]
 
 
 @pytest.mark.parametrize(("page", "status"), [(SHOP, 200), (EVIL, 403)])

@@ -92,5 +92,4 @@ def main() -> None:
     print(json.dumps(told))
 
 
-if __name__ == "__main__":
-    main()
+main()
