@@ -192,7 +192,7 @@ def test_a_key_of_an_environment_left_out_is_invalid(settings: Any) -> None:
 
 @pytest.mark.parametrize(
     ("url", "name"),
-    [("/by-name/", "nobody's"), ("/by-number/", "x"), ("/by-number/", "1.5"), ("/by-number/", "9" * 40)],
+    [("/by-name/", "nobody's"), ("/by-number/", "x"), ("/by-number/", "1.5")],
 )
 def test_a_get_key_that_fails_or_returns_no_key_is_undecided(
     url: str, name: str, caplog: pytest.LogCaptureFixture
