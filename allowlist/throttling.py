@@ -50,8 +50,11 @@ class APIKeyRateThrottle(SimpleRateThrottle):
 
     def get_cache_key(self, request: Request, view: "APIView") -> str:
         """Return the name of the count: the scope, the tenant, the key and the caller."""
-        key = access_for(guard_of(view) or IsAllowlisted(), request, view).key
-        ident = f"{'' if key is None else key.locator}:{_caller(client_address(django_request(request)))}"
+        http_request, guard = django_request(request), guard_of(view)
+        # A view that chooses its permissions by ``get_permissions`` has asked them by now.
+        decided = getattr(http_request, "allowlist", None) if guard is None else None
+        key = (decided or access_for(guard or IsAllowlisted(), request, view)).key
+        ident = f"{'' if key is None else key.locator}:{_caller(client_address(http_request))}"
         if (schema := schema_of(connections[router.db_for_write(APIKey)])) is not None:
             ident = f"{schema}:{ident}"
         return str(self.cache_format) % {"scope": self.scope, "ident": ident}

@@ -100,6 +100,16 @@ class InPath(Widget):
     allowlist_key_kwarg = "public_id"
 
 
+class Dynamic(Widget):
+    """Chooses its permission for each request."""
+
+    permission_classes = ()
+
+    def get_permissions(self) -> list[Any]:
+        """Return it."""
+        return [ByName()]
+
+
 def guarded(*permissions: Any, **options: Any) -> Any:
     """Return a view."""
     return Widget.as_view(permission_classes=permissions, **options)
@@ -112,6 +122,7 @@ urlpatterns = [
     path("composed/", guarded(AllowAny & (ByName & AllowAny))),
     path("quiet/", guarded(Quietly)),
     path("both/", guarded(ByName, IsAllowlisted)),
+    path("throttled/dynamic/", Dynamic.as_view(throttle_classes=[OneAMinute])),
     path("throttled/", guarded(ByName, throttle_classes=[OneAMinute])),
     path("by-user/", guarded(ByUser, authentication_classes=[APIKeyAuthentication, SessionAuthentication])),
     path("by-session/", guarded(BySession, authentication_classes=[])),
@@ -231,10 +242,11 @@ def test_each_permission_class_decides_by_its_own_key() -> None:
     assert reason(send("by name", "/both/")) == "key_missing"
 
 
-def test_a_throttle_counts_by_the_same_key() -> None:
+@pytest.mark.parametrize("url", ["/throttled/", "/throttled/dynamic/"])
+def test_a_throttle_counts_by_the_same_key(url: str) -> None:
     for name in ("one", "two"):
         make_key(name)
-        statuses = [send(name, "/throttled/", REMOTE_ADDR=ELSEWHERE).status_code for _time in range(2)]
+        statuses = [send(name, url, REMOTE_ADDR=ELSEWHERE).status_code for _time in range(2)]
         assert statuses == [200, 429]
 
 
