@@ -35,7 +35,7 @@ class Api:
         return self.client.generic(method, path if path[0] == "/" else f"/api/{path}", data, **extra)
 
     def ok(self, method: str, path: str, body: Any = NOTHING, status: int = 200) -> Any:
-        """Return the body of an answer that has to have this status."""
+        """Return the body of a response that must have this status."""
         response = self(method, path, body)
         assert response.status_code == status, response.content
         return response.json() if response.content else None

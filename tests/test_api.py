@@ -62,7 +62,7 @@ def at(key: APIKey) -> At:
 
 
 def short(shown: Any) -> dict[str, Any]:
-    """Return a key as read, with the texts of its lists alone."""
+    """Return a key as read, with only the texts of its lists."""
     domains = [each["domain"] for each in shown["allowed_domains"]]
     return {**shown, "allowed_domains": domains, "allowed_ips": [each["ip"] for each in shown["allowed_ips"]]}
 
@@ -325,8 +325,8 @@ def test_what_was_read_can_be_sent_back(api: Api, key: APIKey, creator: User) ->
 
 
 def test_twenty_unknown_names_are_reported_at_once(api: Api) -> None:
-    told = api.refused("POST", "keys/", {f"field{number}": 1 for number in range(1000)})
-    assert list(told) == [f"field{number}" for number in range(20)]
+    errors = api.refused("POST", "keys/", {f"field{number}": 1 for number in range(1000)})
+    assert list(errors) == [f"field{number}" for number in range(20)]
 
 
 @pytest.mark.parametrize(
@@ -656,12 +656,12 @@ def test_an_entry_is_renamed_and_rewritten(api: Api, key: APIKey, at: At) -> Non
 
 def test_an_entry_that_is_listed_already_is_refused(api: Api, key: APIKey, at: At) -> None:
     key.add_domains(["a.example.com"])
-    told = {"domain": ["“a.example.com” is in the list already."]}
-    assert api.refused("POST", f"keys/{key.pk}/domains/", "A.example.com.") == told
-    assert api.refused("PATCH", at("keys/{key}/domains/{domain}/"), {"domain": "a.example.com"}) == told
+    errors = {"domain": ["“a.example.com” is in the list already."]}
+    assert api.refused("POST", f"keys/{key.pk}/domains/", "A.example.com.") == errors
+    assert api.refused("PATCH", at("keys/{key}/domains/{domain}/"), {"domain": "a.example.com"}) == errors
 
 
-def test_an_entry_is_found_under_its_own_key_and_list_alone(api: Api, key: APIKey, creator: User) -> None:
+def test_an_entry_is_found_only_under_its_own_key_and_list(api: Api, key: APIKey, creator: User) -> None:
     other = APIKey.objects.create_key(
         name="Other", creator=creator, allowed_domains=["other.example"], allowed_ips=["198.51.100.1"]
     )[0]
@@ -697,12 +697,12 @@ def test_a_wrong_entry_is_reported_at_its_place(api: Api, key: APIKey, at: At, t
         ("POST", listed, text, ("domain",)),
         ("PATCH", at("keys/{key}/domains/{domain}/"), {"domain": text}, ("domain",)),
     ):
-        told = api.refused(method, path, body)
+        errors = api.refused(method, path, body)
         for part in place:
-            assert list(told) == [part]
-            told = told[part]
-        assert len(told) == 1
-        assert ascii(text)[1:-1] in told[0]
+            assert list(errors) == [part]
+            errors = errors[part]
+        assert len(errors) == 1
+        assert ascii(text)[1:-1] in errors[0]
 
 
 BAD_NAMES: list[Any] = ["x" * 101, "\ud800", "a\0b", [], {}, None, True]
@@ -865,7 +865,7 @@ ROUTES = {
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_options_describe_the_route_to_the_creator_alone(api: Api, at: At, path: str, stranger: User) -> None:
+def test_options_describe_the_route_only_to_the_creator(api: Api, at: At, path: str, stranger: User) -> None:
     response = api("OPTIONS", at(path))
     assert response.json()["name"]
     reading = {"HEAD"} if "GET" in ROUTES[path] else set()
@@ -929,7 +929,7 @@ def test_what_the_browsable_page_fills_in_can_be_sent_as_it_is(api: Api) -> None
 
 @pytest.mark.filterwarnings(URLIZE)
 @pytest.mark.parametrize("path", [path for path in ROUTES if "{" in path])
-def test_the_browsable_page_of_anothers_key_shows_nothing_of_it(
+def test_the_browsable_page_of_someone_elses_key_shows_nothing_of_it(
     stranger: User, at: At, path: str, key: APIKey
 ) -> None:
     key.add_domains(["hidden.test"])

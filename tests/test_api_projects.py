@@ -67,7 +67,7 @@ def key(creator: User) -> APIKey:
 
 
 def mounted(*patterns: Any) -> Any:
-    """Serve these routes alone for a while."""
+    """Serve only these routes in the block."""
     return override_settings(ROOT_URLCONF=type("Urls", (), {"urlpatterns": list(patterns)}))
 
 
@@ -260,7 +260,7 @@ def test_no_response_is_cached(api: Api, key: APIKey, stranger: User) -> None:
         assert (response.status_code, response.headers["Cache-Control"]) == (status, NO_STORE)
 
 
-def test_a_cache_of_the_whole_site_shows_nobody_anothers_token(
+def test_a_cache_of_the_whole_site_shows_no_token_to_other_users(
     key: APIKey, creator: User, stranger: User, set_default: SetDefault, settings: Any
 ) -> None:
     caching = "django.middleware.cache.{}CacheMiddleware"
@@ -385,7 +385,7 @@ def test_the_projects_own_authentication_of_people_is_used(
 @pytest.mark.parametrize(
     "classes",
     [None, [APIKeyAuthentication, SessionAuthentication], [APIKeyAuthentication]],
-    ids=["plain", "with keys", "keys alone"],
+    ids=["plain", "with keys", "only keys"],
 )
 @pytest.mark.parametrize("kind", ["publishable", "secret"])
 @pytest.mark.parametrize("place", ["X-API-Key", "Api-Key", "Bearer", "query"])
@@ -432,7 +432,7 @@ def test_a_login_by_session_needs_the_csrf_token(creator: User, key: APIKey) -> 
 # MAY_HAVE_KEYS
 
 
-def creators_alone(user: User) -> bool:
+def only_creators(user: User) -> bool:
     """Say who may have keys, as a project would."""
     return "creator" in user.get_username()
 
@@ -442,23 +442,23 @@ def truthy(user: User) -> Any:
     return "maybe"
 
 
-def nobody_knows(user: User) -> bool:
+def broken(user: User) -> bool:
     """Fail."""
     raise ZeroDivisionError
 
 
 def test_may_have_keys_comes_before_any_404(api: Api, key: APIKey, stranger: User, settings: Any) -> None:
-    settings.ALLOWLIST = {"MAY_HAVE_KEYS": f"{__name__}.creators_alone"}
+    settings.ALLOWLIST = {"MAY_HAVE_KEYS": f"{__name__}.only_creators"}
     assert api.ok("GET", f"keys/{key.pk}/")["name"] == "Widget"
     api.refused("GET", "keys/0/", status=404)
     for at in ("keys/", f"keys/{key.pk}/", "keys/0/", "keys/0/domains/", "keys/0/ips/1/"):
         for method in ("GET", "POST", "OPTIONS", "DELETE"):
-            told = Api(stranger).refused(method, at, {}, 403)
-            assert told == {"detail": "Your account can't have API keys."}
+            refused = Api(stranger).refused(method, at, {}, 403)
+            assert refused == {"detail": "Your account can't have API keys."}
     assert Api()("GET", "keys/").status_code == 403
 
 
-@pytest.mark.parametrize("name", ["truthy", "nobody_knows", "is_not_there"])
+@pytest.mark.parametrize("name", ["truthy", "broken", "is_not_there"])
 def test_a_broken_may_have_keys_lets_nobody_in(
     api: Api, key: APIKey, settings: Any, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

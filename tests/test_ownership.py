@@ -1,4 +1,4 @@
-"""Creator only: every route, every method, everybody. A new route without a row here fails."""
+"""Creator only: every route, every method, every kind of user. A new route without a row here fails."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -25,12 +25,12 @@ from tests.testapp.sites import backoffice
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PEOPLE = ("creator", "stranger", "superuser", "member", "powerless", "nobody")
-"""powerless: staff, the key's creator, but without any model permission."""
+"""``powerless`` is staff and the key's creator, but has no model permission."""
 ENTRIES = ("shop.hidden.example", "blog.hidden.example", "198.51.100.77", "198.51.100.78")
 
 
 class Owned(NamedTuple):
-    """A key and who asks for it."""
+    """A key and the visitor who requests it."""
 
     key: APIKey
     client: Client
@@ -57,7 +57,7 @@ def owned(who: str, make_user: MakeUser, creator: User, stranger: User, superuse
 
 
 def make_key(owner: User) -> APIKey:
-    """Return a key whose every part can be told from anything else on a page."""
+    """Return a key whose every part can be recognized on a page."""
     return APIKey.objects.create_key(
         name="Hidden-name",
         creator=owner,
@@ -75,7 +75,7 @@ def rows_of(key: APIKey) -> list[Any]:
 
 
 def seen_of(key: APIKey, response: Any) -> list[str]:
-    """Return what of the key an answer shows: its body, its headers and where it leads to."""
+    """Return which parts of the key a response shows, in its body, headers and cookies."""
     shown = response.content.decode() + str(response.headers) + str(response.cookies)
     secrets = ("Hidden", key.token, key.locator, key.digest, str(key.revision), *ENTRIES)
     return [secret for secret in secrets if secret in shown]
@@ -93,7 +93,7 @@ API_ROUTES: dict[str, dict[str, int]] = {
     "ip-list": {"GET": 200, "POST": 201, "PUT": 200},
     "ip-detail": {"GET": 200, "PATCH": 200, "DELETE": 204},
 }
-"""What a creator gets on each route."""
+"""The status that a creator gets on each route."""
 
 BODIES: dict[tuple[str, str], Any] = {
     ("key-list", "POST"): {"name": "Theirs"},
@@ -120,7 +120,7 @@ def api_path(route: str, key: APIKey) -> str:
 
 
 def api_status(route: str, method: str, who: str) -> int:
-    """Return what an answer's status has to be."""
+    """Return the status that the response must have."""
     if who == "nobody":
         return 403
     served = API_ROUTES[route].get(method, 405)
@@ -159,7 +159,7 @@ def test_a_superuser_has_only_their_own_keys_in_the_api(superuser: User, creator
     assert [each["id"] for each in Api(superuser).ok("GET", "keys/")["results"]] == [mine.pk]
 
 
-def test_a_key_of_nobody_is_nobodys_in_the_api(
+def test_no_user_finds_a_key_without_a_creator_in_the_api(
     superuser: User, creator: User, stranger: User, make_user: MakeUser
 ) -> None:
     key = make_key(creator)
@@ -169,7 +169,7 @@ def test_a_key_of_nobody_is_nobodys_in_the_api(
     assert Api()("GET", f"keys/{key.pk}/").status_code == 403
 
 
-def test_a_key_is_its_new_creators_alone_once_taken_over(superuser: User, creator: User) -> None:
+def test_only_the_new_creator_finds_a_key_that_was_taken_over(superuser: User, creator: User) -> None:
     key = make_key(creator)
     key.take_over(superuser)
     Api(creator).refused("DELETE", f"keys/{key.pk}/", status=404)
@@ -193,7 +193,7 @@ def test_keys_of_replaces_the_creator_on_every_route(
         assert Api(user)(method, path, body).status_code == api_status(route, method, who)
 
 
-def test_what_is_not_there_and_what_is_anothers_get_the_same_response(creator: User, stranger: User) -> None:
+def test_a_missing_key_and_someone_elses_get_the_same_response(creator: User, stranger: User) -> None:
     key = make_key(creator)
     gone = make_key(creator)
     paths = [(api_path(route, key), api_path(route, gone)) for route in API_ROUTES]
