@@ -924,6 +924,14 @@ def test_the_pages_of_a_list_are_linked_and_keep_the_rest_of_the_query(site: Adm
     assert "…" in site.get(f"{change}").text
 
 
+@pytest.mark.parametrize(("limit", "shown"), [(200, "80"), (201, "81"), (None, "81")])
+def test_a_page_of_rows_has_a_blank_row_unless_the_list_is_full(
+    site: Admin, large: APIKey, settings: Any, limit: int | None, shown: str
+) -> None:
+    settings.ALLOWLIST = {"MAX_DOMAINS": limit}
+    assert site.get(change(large)).fields["allowed_domains-TOTAL_FORMS"] == shown
+
+
 def test_a_refused_page_of_rows_is_shown_again(site: Admin, large: APIKey) -> None:
     last = f"{large.pk}/change/?allowed_domains-page=3"
     fields = {**site.get(last).fields, "allowed_domains-39-domain": "*", "allowed_domains-3-name": "Kept"}

@@ -41,22 +41,12 @@ class EntryInline(OwnerMixin, TabularInline):
         kind: ListKind = cls.model.kind
         return bool(getattr(key, kind.mode) == Mode.LISTED or getattr(key, kind.field).exists())
 
-    def get_formset(self, request: HttpRequest, obj: APIKey | None = None, **kwargs: Any) -> Any:
-        """Return the formset, which shows the page of rows that the address asks for."""
-        formset: Any = super().get_formset(request, obj, **kwargs)
-        formset.query = request.GET
-        return formset
-
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Leave it to the model to say what is wrong with an entry: it also says what was meant."""
         if db_field.name == self.model.kind.column:
             # Stripping would drop control characters, which are refused.
             kwargs |= {"required": False, "max_length": None, "strip": False}
         return super().formfield_for_dbfield(db_field, request, **kwargs)
-
-    def get_max_num(self, request: HttpRequest, obj: APIKey | None = None, **kwargs: Any) -> int | None:
-        """Offer no more rows than the settings allow."""
-        return self.model.kind.limit
 
     def has_add_permission(self, request: HttpRequest, obj: APIKey | None = None) -> bool:
         """Return whether the user may add to the key's list."""

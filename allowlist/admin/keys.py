@@ -103,6 +103,11 @@ class APIKeyAdmin(StepsMixin, KeyListMixin, OwnerMixin, ModelAdmin):
             del form.base_fields[name]
         return form
 
+    def get_formset_kwargs(self, request: HttpRequest, obj: APIKey, inline: Any, prefix: str) -> Any:
+        """Return what a formset is built with; a list shows the page of rows that the address asks for."""
+        query = {"query": request.GET} if isinstance(inline, EntryInline) else {}
+        return {**super().get_formset_kwargs(request, obj, inline, prefix), **query}
+
     # How it is written
 
     def changeform_view(

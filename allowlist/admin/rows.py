@@ -52,8 +52,18 @@ class EntryFormSet(InlineFormSet):
     Each row would need hidden fields to say what it showed. One signed field says it for all rows.
     """
 
-    query = QueryDict()
-    """The query of the page's address, which says which page of rows to show."""
+    def __init__(self, *args: Any, query: QueryDict | None = None, **kwargs: Any) -> None:
+        """Take also the query of the page's address, which says which page of rows to show."""
+        super().__init__(*args, **kwargs)
+        self.query = QueryDict() if query is None else query
+        limit = self._kind.limit
+        if limit is not None and not self.is_bound:
+            # So many rows may be shown, as the list's other pages have theirs.
+            self.max_num = max(0, limit - self.page.paginator.count + len(self.page))
+
+    @property
+    def _kind(self) -> ListKind:
+        return cast("type[Entry]", self.model).kind
 
     @property
     def page_parameter(self) -> str:
@@ -134,7 +144,6 @@ class EntryFormSet(InlineFormSet):
         """Name the rows whose entries are gone."""
         for form in self.initial_forms:
             if form.instance.pk is None and not form.cleaned_data.get("DELETE"):
-                kind: ListKind = cast("type[Entry]", self.model).kind
-                text = form[kind.column].value() or ""
+                text = form[self._kind.column].value() or ""
                 sentence = _("“%(entry)s” was removed after you opened this page. Reload the page.")
                 raise ValidationError(sentence % {"entry": shown(text)}, code="deleted")
