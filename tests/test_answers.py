@@ -1,4 +1,4 @@
-"""What a caller is answered: status, body and headers, beside whatever else guards the view."""
+"""What a caller gets: status, body and headers, whatever else guards the view."""
 
 import subprocess
 import sys
@@ -74,13 +74,13 @@ AUTHENTICATORS: dict[str, list[Any]] = {
 
 
 class Echo(APIView):
-    """Answers what it was told of the request. ``seen`` holds the keys it was given."""
+    """Returns what it got of the request. ``seen`` holds the keys it got."""
 
     permission_classes = [IsAllowlisted]
     seen: ClassVar[list[APIKey]] = []
 
     def get(self, request: Request, **kwargs: Any) -> Response:
-        """Answer."""
+        """Return a response."""
         access = getattr(request, "allowlist", None)
         if access is None:
             return Response({"key": None})
@@ -99,7 +99,7 @@ class Echo(APIView):
         return Response(found)
 
     def post(self, request: Request, **kwargs: Any) -> Response:
-        """Answer."""
+        """Return a response."""
         return self.get(request)
 
 
@@ -121,7 +121,7 @@ class Objects(GenericAPIView[Any]):
     permission_classes: Any = [IsAllowlisted]
 
     def get(self, request: Request, **kwargs: Any) -> Response:
-        """Answer."""
+        """Return a response."""
         self.check_object_permissions(request, "the object")
         return Response({"key": "an object"})
 
@@ -130,12 +130,12 @@ class Shelf(ViewSet):
     """A viewset with one open and one guarded action."""
 
     def list(self, request: Request) -> Response:
-        """Answer."""
+        """Return a response."""
         return Response({"key": "the list"})
 
     @action(detail=False, permission_classes=[IsAllowlisted])
     def guarded(self, request: Request) -> Response:
-        """Answer."""
+        """Return a response."""
         return Response({"key": "the action"})
 
 
@@ -143,7 +143,7 @@ class Shelf(ViewSet):
 @permission_classes([IsAllowlisted])
 @authentication_classes([APIKeyAuthentication])
 def function(request: Any) -> Response:
-    """Answer."""
+    """Return a response."""
     return Response({"key": request.allowlist.key.name, "auth": request.auth.name})
 
 
@@ -232,7 +232,7 @@ class WithHeaders(Echo):
     """Sets headers of its own."""
 
     def get(self, request: Any, **kwargs: Any) -> Response:
-        """Answer."""
+        """Return a response."""
         headers = {"Cache-Control": "public, max-age=60", "Vary": "Accept-Language, origin"}
         return Response({"key": request.allowlist.key.name}, headers=headers)
 
@@ -244,10 +244,10 @@ class InPath(Echo):
 
 
 class Delegating(InPath):
-    """Has another view answer, for another key, in the same request."""
+    """Calls another view, for another key, in the same request."""
 
     def get(self, request: Any, **kwargs: Any) -> Any:
-        """Answer."""
+        """Return a response."""
         return InPath.as_view()(request._request, public_id=request.query_params["other"])
 
 
@@ -799,7 +799,7 @@ def directives(answer: Any) -> set[str]:
 
 
 def varies_on(answer: Any) -> list[str]:
-    """Return what the answer varies on, sorted."""
+    """Return what the response varies on, sorted."""
     return sorted(each.strip().lower() for each in answer["Vary"].split(","))
 
 

@@ -1,8 +1,8 @@
 """How would I get in from a place that is not listed? Each way that came to mind, over HTTP, refused.
 
-Each row is a request of somebody who has the token (it is in the page's source) but is nowhere that is
-listed. What the view would have answered must not be in what they get. What is spelt like a listed site
-is in ``tests/hostile/``.
+Each row is a request from someone who has the token (it is in the page's source) but is in no listed
+place. The response must hold nothing of what the view would have returned. Look-alikes of a listed site
+are in ``tests/hostile/``.
 """
 
 import json
@@ -35,7 +35,7 @@ class Widget(APIView):
     permission_classes = [IsAllowlisted]
 
     def get(self, request: Request, **kwargs: Any) -> Response:
-        """Answer."""
+        """Return a response."""
         return Response({"treasure": TREASURE})
 
     post = put = patch = delete = get
@@ -115,7 +115,7 @@ HEADERS = [
 
 
 def assert_refused(answer: Any, *expected: str) -> None:
-    """Assert that nothing of the view's is in the answer, and that the lists are why."""
+    """Assert that the response holds nothing of the view's, and that the lists are why."""
     assert answer.status_code == 403
     assert TREASURE.encode() not in answer.content
     if answer["Content-Type"] == "application/json":

@@ -1,4 +1,4 @@
-"""The address a request comes from: the peer's, or what a trusted proxy says, and nothing a client can."""
+"""The client's address: the peer's, or what a trusted proxy appended, and nothing a client sends."""
 
 import subprocess
 import sys

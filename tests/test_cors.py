@@ -1,4 +1,4 @@
-"""The adapter for django-cors-headers: every page may read what a guarded view answers, refusals too."""
+"""The adapter for django-cors-headers: every page may read a guarded view's responses, refusals too."""
 
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +38,7 @@ class Open(APIView):
     permission_classes: Any = [AllowAny]
 
     def get(self, request: Request, **kwargs: Any) -> Response:
-        """Answer."""
+        """Return a response."""
         return Response({"reached": True})
 
 
@@ -100,12 +100,12 @@ class Shelf(ViewSet):
     authentication_classes = []
 
     def list(self, request: Request) -> Response:
-        """Answer."""
+        """Return a response."""
         return Response({})
 
     @action(detail=False, permission_classes=[IsAllowlisted])
     def guarded(self, request: Request) -> Response:
-        """Answer."""
+        """Return a response."""
         return Response({})
 
 
@@ -113,7 +113,7 @@ class Plain(View):
     """A view of Django's own."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Answer."""
+        """Return a response."""
         return HttpResponse("plain")
 
 
@@ -126,18 +126,18 @@ class DeclaredPlain(Plain):
 @api_view(["GET"])
 @permission_classes([IsAllowlisted])
 def function(request: Request) -> Response:
-    """Answer."""
+    """Return a response."""
     return Response({})
 
 
 @api_view(["GET"])
 def open_function(request: Request) -> Response:
-    """Answer."""
+    """Return a response."""
     return Response({})
 
 
 def declared_function(request: HttpRequest) -> HttpResponse:
-    """Answer."""
+    """Return a response."""
     return HttpResponse()
 
 

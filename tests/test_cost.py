@@ -23,7 +23,7 @@ class Guarded(APIView):
     permission_classes = (IsAllowlisted,)
 
     def get(self, request: Request) -> Response:
-        """Return an answer."""
+        """Return a response."""
         return Response({"title": "widget"})
 
 

@@ -1,4 +1,4 @@
-"""Whatever fails, nobody is let in who is not listed, and the log says what failed."""
+"""Whatever fails, only listed places are served, and the log says what failed."""
 
 from contextlib import closing
 from datetime import timedelta
@@ -54,7 +54,7 @@ class Widget(APIView):
     permission_classes = [IsAllowlisted]
 
     def get(self, request: Request) -> Response:
-        """Answer."""
+        """Return a response."""
         return Response({"reached": True})
 
 
@@ -104,7 +104,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def assert_undecided(token: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Assert that nobody is served, that the answer says nothing of the cause, and the log does."""
+    """Assert that nobody is served, and that the log names the cause and the response does not."""
     for headers in PLACES:
         for view in VIEWS:
             caplog.clear()
@@ -319,7 +319,7 @@ NO_DATES = ("garbage", "", " ", "never", "2026-02-30 00:00:00", "2026-01-01T", b
 def test_an_end_that_is_not_a_date_is_not_read_as_no_end(
     settings: Any, use_tz: bool, column: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """SQLite stores anything, and its driver reads what is no date as None."""
+    """SQLite stores anything, and its driver reads an invalid date as None."""
     settings.USE_TZ = use_tz
     key, token = make_key()
     for text in NO_DATES:

@@ -1,4 +1,4 @@
-"""A change decides the next request, in this process and in another one; a rolled-back one none."""
+"""A change decides the next request in every process, and a rolled-back change decides none."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -325,7 +325,7 @@ class TestStatements:
 
 
 class TestMemory:
-    """What is kept in the process is bounded, however many keys there are."""
+    """The cache is bounded, however many keys there are."""
 
     @pytest.fixture
     def make(self, creator: User, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], str]:

@@ -1,4 +1,4 @@
-"""Where a request's key is read from, in which order, and what a key that is none costs."""
+"""Where a request's key is read, in which order, and what an invalid key costs."""
 
 import json
 from datetime import timedelta
@@ -20,13 +20,13 @@ pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.urls(__nam
 
 
 class Named(APIView):
-    """Answers the key's name."""
+    """Returns the key's name."""
 
     authentication_classes = []
     permission_classes = [IsAllowlisted]
 
     def get(self, request: Any, **kwargs: Any) -> Response:
-        """Answer."""
+        """Return a response."""
         return Response({"key": request.allowlist.key.name})
 
     post = get

@@ -1,4 +1,4 @@
-"""``last_used_at``: moved by a served request, once a minute at most, and never in anybody's way."""
+"""``last_used_at``: written by served requests, once a minute at most, and never in the way."""
 
 import sqlite3
 import time
@@ -36,15 +36,15 @@ class Reading(APIView):
     permission_classes = [IsAllowlisted]
 
     def get(self, request: Request) -> Response:
-        """Answer."""
+        """Return a response."""
         return Response({"keys": APIKey.objects.count()})
 
 
 class Waiting(Reading):
-    """Holds its transaction open while somebody else changes keys."""
+    """Holds its transaction open while someone else changes keys."""
 
     def get(self, request: Request) -> Response:
-        """Answer."""
+        """Return a response."""
         another = connections.create_connection("default")
         limit = "lock_timeout = 200" if another.vendor == "postgresql" else "innodb_lock_wait_timeout = 1"
         with closing(another), another.cursor() as cursor:

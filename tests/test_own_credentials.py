@@ -95,7 +95,7 @@ class Widget(APIView):
 
 
 class InPath(Widget):
-    """With a token in the path, for whoever has no credential of the project."""
+    """With a token in the path, for clients without a credential of the project."""
 
     allowlist_key_kwarg = "public_id"
 

@@ -1,4 +1,4 @@
-"""FRESHNESS: no query while Redis tells of every change, and the database whenever Redis does not."""
+"""FRESHNESS: no query while Redis pushes every change, and a query whenever it does not."""
 
 import logging
 import os
@@ -103,12 +103,12 @@ def cost(token: str, origin: str = SHOP, answer: Any = SERVED) -> int:
 
 
 def warm(key: APIKey) -> None:
-    """Ask until the key is kept."""
+    """Send requests until the key is cached."""
     ask(key.token)
     assert cost(key.token) == 0
 
 
-def kept_row(key: APIKey) -> lookup.Row:
+def cached_row(key: APIKey) -> lookup.Row:
     """Return what the process keeps of the key's row."""
     (found,) = lookup._cache.named(key.locator)
     return found.row
@@ -140,7 +140,7 @@ def was_heard(clock: Clock) -> bool:
 
 
 class TestHotPath:
-    """Redis answers nothing on it, and the database is not asked."""
+    """It needs no reply of Redis and no query."""
 
     def test_a_second_request_sends_no_query_and_no_command(self, redis: RedisServer, key: APIKey) -> None:
         assert cost(key.token) == 2
@@ -162,7 +162,7 @@ class TestHotPath:
         """As it is at each request where connections do not last."""
         warm(key)
         behind_our_back(key, last_used_at=None)
-        kept_row(key).used_at = None
+        cached_row(key).used_at = None
         connections[str(key._state.db)].close()
         assert ask(key.token) == SERVED
         assert row(key).last_used_at is not None
@@ -170,7 +170,7 @@ class TestHotPath:
     def test_a_cached_key_ends_at_its_expiry(self, redis: RedisServer, key: APIKey) -> None:
         behind_our_back(key, expires_at=timezone.now() + timedelta(hours=1))
         warm(key)
-        kept_row(key).expires_at = timezone.now()  # The hour is over.
+        cached_row(key).expires_at = timezone.now()  # The hour is over.
         assert cost(key.token, answer=INVALID) == 0
 
     def test_each_request_has_a_key_of_its_own(self, redis: RedisServer, key: APIKey) -> None:
@@ -195,12 +195,12 @@ class TestHotPath:
         self, redis: RedisServer, key: APIKey
     ) -> None:
         warm(key)
-        kept = kept_row(key)
-        assert kept.used_at
-        kept.used_at -= timedelta(minutes=2)
+        cached = cached_row(key)
+        assert cached.used_at
+        cached.used_at -= timedelta(minutes=2)
         assert cost(key.token) > 0
         assert [cost(key.token), cost(key.token)] == [0, 0]
-        assert kept.used_at == row(key).last_used_at
+        assert cached.used_at == row(key).last_used_at
 
     def test_an_unknown_token_is_looked_up_each_time_and_never_cached(self, redis: RedisServer) -> None:
         assert [cost(UNKNOWN, answer=INVALID) for _ in range(3)] == [1, 1, 1]
@@ -260,7 +260,7 @@ class TestChanges:
         warm(key)
         creator.delete()
         assert cost(key.token) > 0
-        assert kept_row(key).to_key().creator is None
+        assert cached_row(key).to_key().creator is None
 
     def test_a_change_that_is_rolled_back_is_not_announced(self, redis: RedisServer, key: APIKey) -> None:
         warm(key)

@@ -1,4 +1,4 @@
-"""What the log and the signal tell of a refusal: once, enough to act on, and never the token."""
+"""How a refusal is reported: once, with enough to act on, and never with the token."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +28,7 @@ class Widget(APIView):
     permission_classes = [IsAllowlisted]
 
     def get(self, request: Any) -> Response:
-        """Answer."""
+        """Return a response."""
         return Response({"allowed": request.allowlist.decision.allowed})
 
     post = get

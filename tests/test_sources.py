@@ -1,4 +1,4 @@
-"""Which page or server a request comes from, by its headers, and what each key makes of it."""
+"""Which page or server a request comes from, and what each key decides about it."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ VIEW = "/widget/alone/"
 
 
 def judge(headers: dict[str, str], key: dict[str, Any] | None = None, address: str = SERVER) -> str | None:
-    """Return the reason for which a key that lists SHOP, or as told, refuses; None if it serves."""
+    """Return why a key that lists SHOP, or has these fields, refuses; None if it serves."""
     _, token = make_key(**({"allowed_domains": [SHOP]} if key is None else key))
     answer = call(VIEW, token, headers, REMOTE_ADDR=address)
     assert (answer.status_code == 200) is (reason(answer) is None)

@@ -32,7 +32,7 @@ def database() -> Iterator[str]:
 
 
 def outcome(database: str, redis: str) -> Any:
-    """Return what the scenario tells."""
+    """Return what the scenario prints."""
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "tests.tenants.settings",

@@ -1,4 +1,4 @@
-"""The rate limit: by key and by caller, hit by refused callers as by served ones, and each request once."""
+"""The rate limit: by key and caller, for refused and served requests, each counted once."""
 
 import logging
 import threading
@@ -73,11 +73,11 @@ class Limited(APIView):
     throttle_classes: Any = (TwoAMinute,)
 
     def get(self, request: Request, **kwargs: Any) -> Response:
-        """Answer."""
+        """Return a response."""
         return Response({"served": True})
 
     def post(self, request: Request, **kwargs: Any) -> Response:
-        """Answer."""
+        """Return a response."""
         return self.get(request)
 
 
@@ -136,11 +136,11 @@ class ForgetfulCache(LocMemCache):
 
 
 class BrokenCache(LocMemCache):
-    """A cache whose server is away."""
+    """A cache whose server is down."""
 
     def add(self, *args: Any, **kwargs: Any) -> bool:
         """Fail."""
-        raise ConnectionError("The cache is away.")
+        raise ConnectionError("The cache is down.")
 
 
 class DistantCache(LocMemCache):
@@ -170,12 +170,12 @@ def ask(
     url: str = "/limited/",
     **headers: str,
 ) -> Answer:
-    """Ask as a page of ``origin``, from ``address``."""
+    """Send a request from a page of ``origin`` at ``address``."""
     return call(url, token, {"Origin": origin, **headers}, REMOTE_ADDR=address)
 
 
 def statuses(count: int, *args: Any, **kwargs: Any) -> list[int]:
-    """Ask several times and return the statuses."""
+    """Send several requests and return the statuses."""
     return [ask(*args, **kwargs).status_code for _time in range(count)]
 
 
@@ -380,7 +380,7 @@ def test_a_view_without_throttles_refuses_for_ever(token: str) -> None:
     assert statuses(5, token, EVIL, url="/without/") == [403] * 5
 
 
-# The answer, and time
+# The response, and time
 
 
 @pytest.mark.parametrize("page", [SHOP, EVIL])
@@ -407,8 +407,8 @@ def test_a_throttled_response_to_a_refused_caller_is_never_stored(token: str) ->
 def test_waiting_as_long_as_said_is_enough_and_less_is_not(token: str, clock: Clock) -> None:
     clock.advance(20)
     statuses(2, token)
-    told = int(ask(token)["Retry-After"])
-    clock.advance(told - 1)
+    wait = int(ask(token)["Retry-After"])
+    clock.advance(wait - 1)
     assert ask(token).status_code == 429
     clock.advance(1)
     assert statuses(3, token) == [200, 200, 429]
@@ -488,7 +488,7 @@ def test_a_failing_throttle_serves_nobody(token: str) -> None:
 
 
 def test_a_failing_throttle_leaves_those_before_it_their_count(token: str) -> None:
-    """DRF asks all before it answers, so what the failing one hides is the answer, not the count."""
+    """DRF asks all of them first, so the failing one hides the response, not the count."""
     assert statuses(2, token, EVIL, url="/failing/second/") == [403, 403]
     assert ask(token, SHOP).status_code == 429
 

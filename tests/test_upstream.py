@@ -64,7 +64,7 @@ class Widget(APIView):
     authentication_classes = ()
 
     def get(self, request: Request) -> Response:
-        """Answer."""
+        """Return a response."""
         return Response({})
 
 
@@ -114,3 +114,12 @@ def test_redis_py_s_connection_has_a_socket_without_a_reader_in_between() -> Non
         line._connection.send_command("CLIENT", "NO_SUCH")
         assert line._poll.poll(1000)
         line.close()
+
+
+@pytest.mark.django_db
+def test_django_s_run_on_commit_holds_the_function_second() -> None:
+    def hook() -> None:
+        """Do nothing."""
+
+    transaction.on_commit(hook)
+    assert connection.run_on_commit[-1][1] is hook
