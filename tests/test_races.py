@@ -461,6 +461,23 @@ class TestTakingOver:
         assert answer.status_code == 404
         assert not LogEntry.objects.exists()
 
+    @pytest.mark.only_on("mariadb")
+    @pytest.mark.parametrize("path", ["change/", "delete/", "rotate/", "revoke/"])
+    def test_a_form_of_the_admin_sees_it_behind_an_older_snapshot(
+        self,
+        key: APIKey,
+        site: Admin,
+        superuser: User,
+        in_request: Callable[[Action], Action],
+        isolated: Callable[[str], None],
+        path: str,
+    ) -> None:
+        key.restrict_domains([SHOP, THIRD])
+        fields = {**site.get(f"{key.pk}/{path}").fields, "name": "Mine", "paste_domains": BLOG}
+        isolated("REPEATABLE READ")
+        answer = self.meet(key, superuser, in_request(lambda: site.send(f"{key.pk}/{path}", fields)))
+        assert answer.status_code == 404
+
     def test_a_deletion_of_several_that_waited_for_it_leaves_the_key(
         self, key: APIKey, creator: User, superuser: User
     ) -> None:
