@@ -661,6 +661,14 @@ def test_a_recipe_s_domain_message_speaks_for_the_whole_domain_rule() -> None:
         assert body(call("/recipe/Sentence/", token, headers))["message"] == said
 
 
+def test_a_message_of_one_reason_is_more_than_that_of_its_rule() -> None:
+    class Both(Sentence):
+        server_not_allowed_message = "No servers."
+
+    said = [Both().get_message(each) for each in (Reason.SERVER_NOT_ALLOWED, Reason.ORIGIN_MISSING)]
+    assert said == ["No servers.", Sentence.domain_message]
+
+
 def test_a_hook_has_what_was_decided_of_its_own_request() -> None:
     """The instance that all requests share keeps nothing of it."""
     _, token = make_key(**DOMAINS)

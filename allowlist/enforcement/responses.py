@@ -121,9 +121,11 @@ class RefusalResponses:
 
     def get_message(self, reason: Reason) -> str:
         """Return the sentence that says what is wrong."""
-        if reason is Reason.SERVER_NOT_ALLOWED and self.domain_message is not RefusalResponses.domain_message:
-            return _with_header(self.domain_message)
-        return _with_header(getattr(self, _MESSAGES[reason]))
+        name = _MESSAGES[reason]
+        is_general = reason is Reason.SERVER_NOT_ALLOWED and not self._has_own(name)
+        if is_general and self._has_own("domain_message"):
+            name = "domain_message"
+        return _with_header(getattr(self, name))
 
     def get_hint(self, reason: Reason) -> str:
         """Return the sentence that says what to do about it."""
@@ -145,6 +147,9 @@ class RefusalResponses:
             address = None if source is None else source.read_address()
             body["ip"] = None if address is None else str(address)
         return body
+
+    def _has_own(self, name: str) -> bool:
+        return getattr(self, name) is not getattr(RefusalResponses, name)
 
     def refusal(self, access: Access) -> Refusal:
         """Return the response to a refused request; a plain 503 if a subclass's method fails."""
