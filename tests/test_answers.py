@@ -725,62 +725,28 @@ def with_status_code(error: Exception, context: Any) -> Response:
     return response
 
 
-HANDLED: list[tuple[str, str, Any, Any]] = [
-    (
-        JSON_API,
-        "errors",
-        "alone",
-        [
-            {
-                "detail": DOMAIN_MESSAGE,
-                "status": "403",
-                "source": {"pointer": "/data"},
-                "code": "origin_not_listed",
-            }
-        ],
-    ),
-    (
-        JSON_API,
-        "errors",
-        "recipe/PlainText",
-        [
-            {
-                "detail": "No: origin_not_listed",
-                "status": "403",
-                "source": {"pointer": "/data"},
-                "code": "origin_not_listed",
-            }
-        ],
-    ),
-    (
-        STANDARDIZED,
-        "errors",
-        "alone",
-        [{"code": "origin_not_listed", "detail": DOMAIN_MESSAGE, "attr": None}],
-    ),
-    (
-        STANDARDIZED,
-        "errors",
-        "recipe/PlainText",
-        [{"code": "origin_not_listed", "detail": "No: origin_not_listed", "attr": None}],
-    ),
-    (f"{__name__}.with_status_code", "status_code", "alone", 403),
-    (f"{__name__}.with_status_code", "reason", "alone", "origin_not_listed"),
-    (f"{__name__}.with_status_code", "detail", "recipe/PlainText", "No: origin_not_listed"),
-]
-
-
-@pytest.mark.parametrize(("handler", "name", "url", "expected"), HANDLED)
-def test_another_exception_handler_gets_one_error(
-    settings: Any, handler: str, name: str, url: str, expected: Any
-) -> None:
+@pytest.mark.parametrize("handler", [JSON_API, STANDARDIZED])
+@pytest.mark.parametrize(
+    ("url", "detail"), [("/alone/", DOMAIN_MESSAGE), ("/recipe/PlainText/", "No: origin_not_listed")]
+)
+def test_another_exception_handler_gets_one_error(settings: Any, handler: str, url: str, detail: str) -> None:
     settings.REST_FRAMEWORK = {"EXCEPTION_HANDLER": handler}
     settings.JSON_API_UNIFORM_EXCEPTIONS = True
     _, token = make_key(**DOMAINS)
-    refused = call(f"/{url}/", token, UNLISTED)
-    assert (refused.status_code, body(refused)[name]) == (403, expected)
-    assert body(call("/alone/"))["errors" if name == "errors" else "code"]
-    assert call("/alone/").get("WWW-Authenticate") == "Api-Key"
+    refused = call(url, token, UNLISTED)
+    (error,) = body(refused)["errors"]
+    assert (refused.status_code, error["detail"], error["code"]) == (403, detail, "origin_not_listed")
+    unknown = call(url)
+    assert (unknown.status_code, unknown["WWW-Authenticate"]) == (401, "Api-Key")
+
+
+def test_what_a_handler_adds_to_drf_s_own_stays_beside_our_body(settings: Any) -> None:
+    settings.REST_FRAMEWORK = {"EXCEPTION_HANDLER": f"{__name__}.with_status_code"}
+    _, token = make_key(**DOMAINS)
+    said = body(call("/alone/", token, UNLISTED))
+    assert (said["reason"], said["status_code"]) == ("origin_not_listed", 403)
+    said = body(call("/recipe/PlainText/", token, UNLISTED))
+    assert said == {"detail": "No: origin_not_listed", "status_code": 403}
 
 
 @pytest.mark.parametrize("origin", [SHOP, EVIL])
@@ -856,18 +822,13 @@ def test_nobody_is_served_another_s_cached_answer() -> None:
     assert body(call("/cached/", token, LISTED))["key"] == "mine"
 
 
-def test_a_cached_answer_ends_with_the_key() -> None:
+def test_a_cached_response_ends_with_the_key_and_a_refusal_with_its_cause() -> None:
     key, token = make_key(**DOMAINS)
-    assert call("/cached/", token, LISTED).status_code == 200
-    key.revoke()
-    assert call("/cached/", token, LISTED).status_code == 401
-
-
-def test_a_refusal_is_not_cached_for_those_who_may() -> None:
-    key, token = make_key(**DOMAINS)
-    assert call("/cached/", token, UNLISTED).status_code == 403
+    assert [call("/cached/", token, each).status_code for each in (LISTED, UNLISTED)] == [200, 403]
     key.add_domains([EVIL])
     assert call("/cached/", token, UNLISTED).status_code == 200
+    key.revoke()
+    assert call("/cached/", token, LISTED).status_code == 401
 
 
 def test_keys_in_paths_and_queries_share_no_cached_answer() -> None:
