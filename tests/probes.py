@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from allowlist.models import APIKey
+from allowlist.models import AllowedDomain, AllowedIP, APIKey
 
 ALIASES = [name for name, at in settings.DATABASES.items() if name == "default" or at.get("ATOMIC_REQUESTS")]
 """The databases that a request opens: all with ATOMIC_REQUESTS; emptying one after a test takes time."""
@@ -93,10 +93,13 @@ def ips(key: APIKey) -> list[str]:
 
 
 def used_now(*keys: APIKey) -> None:
-    """Note the keys as used just now, so that requests do not write that."""
+    """Note the keys as used and their entries as matched just now, so that requests do not write that."""
     for key in keys:
         plain: QuerySet[APIKey] = QuerySet(APIKey, using=key._state.db)
         plain.filter(pk=key.pk).update(last_used_at=timezone.now())
+        for model in (AllowedDomain, AllowedIP):
+            entries: QuerySet[Any] = QuerySet(model, using=key._state.db)
+            entries.filter(key=key).update(last_matched_at=timezone.now())
 
 
 @contextmanager

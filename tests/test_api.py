@@ -30,6 +30,10 @@ URLIZE = "ignore:The default protocol will be changed"
 At = Callable[[str], str]
 
 
+DATES = {"expires_at": None, "last_matched_at": None}
+"""What an entry reads as that doesn't end and never matched."""
+
+
 def unknown(name: str, field: str) -> list[str]:
     """Return the errors of an unknown name that is nearly the field's."""
     return [f"Unknown field “{name}”. Did you mean “{field}”?"]
@@ -73,8 +77,13 @@ def short(shown: Any) -> dict[str, Any]:
 def test_a_key_reads_with_all_its_fields_and_both_lists(api: Api, key: APIKey, stranger: User) -> None:
     APIKey.objects.create_key(name="Another's", creator=stranger)
     shown = api.ok("GET", f"keys/{key.pk}/")
-    domain = {"id": key.allowed_domains.get().pk, "name": "", "domain": "example.com", "in_force": True}
-    ip = {"id": key.allowed_ips.get().pk, "name": "", "ip": "203.0.113.7", "in_force": True}
+    domain = {
+        "id": key.allowed_domains.get().pk,
+        "name": "",
+        "domain": "example.com",
+        "in_force": True,
+    } | DATES
+    ip = {"id": key.allowed_ips.get().pk, "name": "", "ip": "203.0.113.7", "in_force": True} | DATES
     created_at = datetime.fromisoformat(shown["created_at"])
     now = datetime.now(UTC) if django_settings.USE_TZ else timezone.now()
     assert timedelta(0) <= now - created_at < timedelta(minutes=1)
@@ -267,13 +276,13 @@ def test_an_unknown_or_read_only_name_is_refused(api: Api, key: APIKey, sent: st
             "PATCH",
             "ips/{ip}/",
             {"address": "x"},
-            {"address": ["Unknown field “address”. You can send: ip, name."]},
+            {"address": ["Unknown field “address”. You can send: expires_at, ip, name."]},
         ),
         (
             "PATCH",
             "domains/{domain}/",
             {"key": 1},
-            {"key": ["Unknown field “key”. You can send: domain, name."]},
+            {"key": ["Unknown field “key”. You can send: domain, expires_at, name."]},
         ),
         ("PATCH", "domains/{domain}/", {"id": 0}, {"id": read_only("id")}),
         ("PATCH", "domains/{domain}/", {"in_force": False}, {"in_force": read_only("in_force")}),
@@ -289,7 +298,10 @@ def test_an_unknown_name_is_refused_in_every_body(
     ("entry", "errors"),
     [
         ({"domain": "b.test", "nmae": "B"}, unknown("nmae", "name")),
-        ({"domain": "b.test", "note": "B"}, ["Unknown field “note”. You can send: domain, name."]),
+        (
+            {"domain": "b.test", "note": "B"},
+            ["Unknown field “note”. You can send: domain, expires_at, name."],
+        ),
         ({"domain": "b.test", "id": 0}, read_only("id")),
         ({"domain": "b.test", "in_force": True}, read_only("in_force")),
         ({"domain": "example.com", "in_force": False}, read_only("in_force")),
@@ -592,7 +604,7 @@ def test_an_entry_is_added_as_a_string_or_an_object(
     api: Api, key: APIKey, path: str, body: Any, expected: Any
 ) -> None:
     shown = api.ok("POST", f"keys/{key.pk}/{path}", body, 201)
-    assert shown == {**expected, "id": shown["id"], "in_force": True}
+    assert shown == {**expected, "id": shown["id"], "in_force": True, **DATES}
     assert len(texts(key)) == 3
 
 

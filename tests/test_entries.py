@@ -236,7 +236,7 @@ class TestAdd:
 
     def test_of_one_text_instead_of_a_list_is_a_type_error(self, key: APIKey, side: Side) -> None:
         for verb in ("add", "restrict", "remove"):
-            with pytest.raises(TypeError, match="takes a list of entries, not one string"):
+            with pytest.raises(TypeError, match="takes a list of entries, not one entry"):
                 side.do(key, verb, side.new)
         assert side.texts(key) == [side.listed]
 

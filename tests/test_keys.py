@@ -178,7 +178,7 @@ class TestCreate:
             make(creator, **{field: None})
 
     def test_one_text_for_a_list_is_a_type_error(self, creator: User) -> None:
-        with pytest.raises(TypeError, match="allowed_domains takes a list of entries, not one string"):
+        with pytest.raises(TypeError, match="allowed_domains takes a list of entries, not one entry"):
             make(creator, allowed_domains=SHOP)
         assert not APIKey.objects.exists()
 

@@ -113,8 +113,8 @@ def test_two_requests_that_read_the_same_row_write_it_once() -> None:
     first, second = lookup.find_by_token(token, now), lookup.find_by_token(token, now)
     assert first is not None
     assert second is not None
-    usage._write_if_stale(first.row, now)
-    usage._write_if_stale(second.row, now + timedelta(seconds=30))
+    usage._write_use(first.row, now)
+    usage._write_use(second.row, now + timedelta(seconds=30))
     used = last_use(key)
     assert used is not None
     assert abs(used - now) < timedelta(seconds=1)
@@ -270,7 +270,7 @@ READ_ONLY = {
 def test_whatever_goes_wrong_with_it_the_request_is_served(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(*_arguments: Any) -> bool:
+    def broken(*_arguments: Any, **_values: Any) -> bool:
         raise AttributeError("no such thing")
 
     monkeypatch.setattr(usage, "_write", broken)

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy
 from ..models import APIKey
 from ..models.edits import OWN_FIELDS, KeyEdit, Problems
 from ..models.list_edits import ListEdit
-from ..models.lists import DOMAINS, IPS, KINDS, EntryInput, ListKind
+from ..models.lists import DOMAINS, IPS, KINDS, EntryInput, ListKind, read_given
 from ..policy.decision import Mode
 from ..policy.entries import display
 from .forms import FIXED, KeyForm
@@ -70,7 +70,7 @@ def _typed(kind: ListKind, form: KeyForm, formsets: list[Any]) -> list[EntryInpu
 
 
 def _repeated(kind: ListKind, entries: list[EntryInput]) -> list[str]:
-    texts = [str(kind.canonical(entry if isinstance(entry, str) else entry[1])) for entry in entries]
+    texts = [str(kind.canonical(given.text)) for given in read_given(kind, entries)]
     return list((Counter(texts) - Counter(set(texts))).elements())
 
 

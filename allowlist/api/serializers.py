@@ -1,6 +1,6 @@
 """The management API's representations. What may be written is decided by the models."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -51,14 +51,34 @@ class DateTimeField(serializers.DateTimeField):
 
 def entry_data(entry: Entry) -> dict[str, Any]:
     """Return what an entry is read as."""
-    return {"id": entry.pk, "name": entry.name, entry.kind.column: entry.text, "in_force": entry.in_force}
+    dates = {name: _date(getattr(entry, name)) for name in ("expires_at", "last_matched_at")}
+    return {
+        "id": entry.pk,
+        "name": entry.name,
+        entry.kind.column: entry.text,
+        "in_force": entry.in_force,
+        **dates,
+    }
+
+
+def _date(value: datetime | None) -> Any:
+    return None if value is None else DateTimeField().to_representation(value)
+
+
+ENTRY_FIELDS: dict[str, Callable[[], Any]] = {
+    "name": lambda: serializers.CharField(max_length=100, allow_blank=True),
+    "expires_at": lambda: DateTimeField(allow_null=True),
+}
+"""What an entry may have besides its string."""
 
 
 class EntryField(Field):
     """One entry of a list: a string or an object in, an object out."""
 
     default_error_messages = {
-        "type": _("Send an entry as a string, or as an object with “{column}” and an optional “name”."),
+        "type": _(
+            "Send an entry as a string, or as an object with “{column}” and optional “name” and “expires_at”."
+        ),
     }
 
     def __init__(self, kind: ListKind, **kwargs: Any) -> None:
@@ -66,19 +86,19 @@ class EntryField(Field):
         self.kind = kind
 
     def to_internal_value(self, data: Any) -> EntryInput:
-        """Return the string or the (name, string) pair."""
+        """Return the string, or the entry's fields."""
         column = self.kind.column
         if isinstance(data, str):
             return data
         if not isinstance(data, dict) or not isinstance(data.get(column), str):
             self.fail("type", column=column)
-        writable = {"name", column}
-        if errors := refused_names(data, data, writable, {"id", "in_force"}, lambda: self._current(data)):
+        read_only = {"id", "in_force", "last_matched_at"}
+        writable = {column, *ENTRY_FIELDS}
+        if errors := refused_names(data, data, writable, read_only, lambda: self._current(data)):
             raise serializers.ValidationError([sentence for each in errors.values() for sentence in each])
-        if "name" not in data:
-            return str(data[column])
-        name = serializers.CharField(max_length=100, allow_blank=True).run_validation(data["name"])
-        return str(name), str(data[column])
+        sent = [name for name in ENTRY_FIELDS if name in data]
+        given = {name: ENTRY_FIELDS[name]().run_validation(data[name]) for name in sent}
+        return {column: str(data[column]), **given}
 
     def to_representation(self, value: Entry) -> dict[str, Any]:
         """Return the entry as an object."""
@@ -111,7 +131,7 @@ class EntryListField(serializers.ListField):
         return super().get_value(dictionary)
 
     def to_internal_value(self, data: Any) -> list[EntryInput]:
-        """Return the entries, as strings and (name, string) pairs."""
+        """Return the entries, as strings and mappings."""
         if isinstance(data, list) and len(data) > MOST_AT_ONCE:
             self.fail("max_length", max_length=MOST_AT_ONCE)
         entries: list[EntryInput] = super().to_internal_value(data)
@@ -209,6 +229,10 @@ class EntrySerializer(StrictSerializer, serializers.ModelSerializer[Any]):
     """One entry by itself. The model checks the text, under the key's lock."""
 
     in_force = serializers.BooleanField(read_only=True)
+    serializer_field_mapping = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.DateTimeField: DateTimeField,
+    }
 
 
 class AllowedDomainSerializer(EntrySerializer):
@@ -216,7 +240,8 @@ class AllowedDomainSerializer(EntrySerializer):
 
     class Meta:
         model = AllowedDomain
-        fields = ("id", "name", "domain", "in_force")
+        fields = ("id", "name", "domain", "in_force", "expires_at", "last_matched_at")
+        read_only_fields = ("last_matched_at",)
         extra_kwargs = {"domain": {"max_length": None, "trim_whitespace": False}}
 
 
@@ -225,7 +250,8 @@ class AllowedIPSerializer(EntrySerializer):
 
     class Meta:
         model = AllowedIP
-        fields = ("id", "name", "ip", "in_force")
+        fields = ("id", "name", "ip", "in_force", "expires_at", "last_matched_at")
+        read_only_fields = ("last_matched_at",)
         extra_kwargs = {"ip": {"max_length": None, "trim_whitespace": False}}
 
 

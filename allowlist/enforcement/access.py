@@ -17,7 +17,7 @@ from ..models.choices import Enforcement
 from ..policy.decision import REFUSALS, Decision, Reason, Rule, Source, decide
 from ..signals import request_refused
 from .credentials import Credential, KeySource, key_in_path, read_credential
-from .lookup import Row, find_by_pk, find_by_token
+from .lookup import ActivePolicy, Row, find_by_pk, find_by_token
 from .sources import read_source
 from .usage import note_use
 
@@ -154,10 +154,10 @@ def _decide(request: HttpRequest, reader: KeySource, get_key: Callable[[], Any])
     source, now = read_source(request), timezone.now()
     # If it fails, nobody knows what the key would have been read from.
     presented: Any = Ellipsis
-    row = None
+    found = None
     try:
         presented = get_key()
-        decision, row = _judge(presented, source, now)
+        decision, found = _judge(presented, source, now)
     except SuspiciousOperation:
         raise
     except Exception:
@@ -165,13 +165,13 @@ def _decide(request: HttpRequest, reader: KeySource, get_key: Callable[[], Any])
         decision = REFUSALS[Reason.UNDECIDED]
     if reader.uses_cookies and not isinstance(presented, Credential | None):
         _check_csrf(request)
-    access = Access(request, reader, presented, decision, source, row)
-    if row is not None and access.served:
-        note_use(row, now)
+    access = Access(request, reader, presented, decision, source, None if found is None else found.row)
+    if found is not None and access.served:
+        note_use(found, decision, now)
     return access
 
 
-def _judge(presented: Any, source: Source, now: datetime) -> tuple[Decision, Row | None]:
+def _judge(presented: Any, source: Source, now: datetime) -> tuple[Decision, ActivePolicy | None]:
     if presented is None:
         return REFUSALS[Reason.KEY_MISSING], None
     if isinstance(presented, Credential):
@@ -184,7 +184,7 @@ def _judge(presented: Any, source: Source, now: datetime) -> tuple[Decision, Row
         found = find_by_pk(_primary_key(presented), now)
     if found is None:
         return REFUSALS[Reason.KEY_INVALID], None
-    return decide(found.policy, source), found.row
+    return decide(found.policy, source), found
 
 
 def _primary_key(presented: Any) -> Any:

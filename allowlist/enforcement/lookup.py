@@ -20,6 +20,7 @@ from django.db.models import Value
 
 from ..conf import Settings, settings
 from ..models import APIKey
+from ..models.lists import DOMAINS, IPS
 from ..models.policies import policy_in_force
 from ..policy.decision import Policy
 from ..policy.entries import DomainList
@@ -70,6 +71,10 @@ class Lists:
     revision: UUID
     domains: DomainList
     ips: IPList
+    until: datetime | None
+    """When the next entry ends, and the lists have to be compiled again; None if no entry does."""
+    matched_at: dict[tuple[str, str], datetime | None]
+    """When each entry last matched, as far as this process knows, by column and text."""
 
 
 class Row:
@@ -126,16 +131,16 @@ class ActivePolicy:
 
 def find_by_token(token: Token, now: datetime) -> ActivePolicy | None:
     """Return the key that ``token`` opens now; None if unknown, revoked, expired or not accepted here."""
-    return find("locator", token.locator, lambda row: row.is_opened_by(token, now))
+    return find("locator", token.locator, now, lambda row: row.is_opened_by(token, now))
 
 
 def find_by_pk(pk: Any, now: datetime) -> ActivePolicy | None:
     """Return the key with this primary key; None if unknown, revoked, expired or not accepted here."""
-    return find("id", pk, lambda row: row.is_active(now))
+    return find("id", pk, now, lambda row: row.is_active(now))
 
 
-def find(column: str, value: Any, accepts: Callable[[Row], bool]) -> ActivePolicy | None:
-    """Return the key whose ``column`` is ``value``, if ``accepts`` takes its row.
+def find(column: str, value: Any, now: datetime, accepts: Callable[[Row], bool]) -> ActivePolicy | None:
+    """Return the key whose ``column`` is ``value``, with its policy ``now``, if ``accepts`` takes its row.
 
     Raises DatabaseError, UnstableKeyError, and ValueError for a row with an invalid mode, condition or date.
     """
@@ -143,11 +148,13 @@ def find(column: str, value: Any, accepts: Callable[[Row], bool]) -> ActivePolic
     name = Name(connection.alias, schema_of(connection), column, value)
     epoch = None if store is None or connection.in_atomic_block else store.current()
     cached = _cache.get(name)
+    if cached is not None and cached.lists.until is not None and cached.lists.until <= now:
+        cached = None
     if store is None or epoch is None:
-        return _read(connection, name, cached, accepts)
+        return _read(connection, name, cached, now, accepts)
     if cached is not None and epoch.covers(cached.read_at) and cached.conf is settings():
         return cached if accepts(cached.row) else None
-    found = _read(connection, name, cached, accepts)
+    found = _read(connection, name, cached, now, accepts)
     if found is not None and connection.autocommit:
         store.confirm(found, epoch)
     return found
@@ -157,6 +164,7 @@ def _read(
     connection: BaseDatabaseWrapper,
     name: Name,
     cached: ActivePolicy | None,
+    now: datetime,
     accepts: Callable[[Row], bool],
 ) -> ActivePolicy | None:
     """Read the key's row. Read its lists too, unless they are cached or the row isn't accepted.
@@ -171,7 +179,7 @@ def _read(
         if cached is not None and cached.row is row and cached.conf is conf:
             return cached
         if lists is None or lists.revision != row["revision"]:
-            lists = _read_lists(row)
+            lists = _read_lists(row, now)
         if lists is not None and lists.revision == row["revision"]:
             policy = policy_in_force(row, lists.domains, lists.ips, conf)
             found = ActivePolicy(row, conf, lists, policy)
@@ -190,24 +198,56 @@ def _read_row(connection: BaseDatabaseWrapper, name: Name, known: Row | None) ->
     return known if known is not None and known.read == read else Row(connection, name.column, read)
 
 
-def _read_lists(row: Row) -> Lists | None:
+def _read_lists(row: Row, now: datetime) -> Lists | None:
     """Read the key's entries with the revision they are of; None if the key has been deleted.
 
     One statement sees one state of the database. Entries read by themselves, after the row, could be
     of another revision.
     """
     key = APIKey._base_manager.using(row.alias).filter(pk=row["id"]).order_by()
-    domains = key.values_list(Value("domain"), "revision", "allowed_domains__domain")
-    ips = key.values_list(Value("ip"), "revision", "allowed_ips__ip")
+    domains, ips = (
+        key.values_list(
+            Value(kind.column),
+            "revision",
+            *(f"{kind.field}__{name}" for name in (kind.column, "expires_at", "last_matched_at")),
+        )
+        for kind in (DOMAINS, IPS)
+    )
     read = list(domains.union(ips, all=True).order_by())
     if not read:
         return None
-    rows = [(of, text) for of, _revision, text in read if text is not None]
-    texts = {kind: [text for of, text in rows if of == kind] for kind in ("domain", "ip")}
-    lists = Lists(read[0][1], DomainList(texts["domain"]), IPList(texts["ip"]))
+    lists = _compiled(
+        read[0][1], [_Entry(of, *rest) for of, _revision, *rest in read if rest[0] is not None], now
+    )
     for text in (*lists.domains.unreadable, *lists.ips.unreadable):
         logger.error("Key %s lists %r, which cannot be read and matches nothing.", row["id"], text)
     return lists
+
+
+class _Entry(NamedTuple):
+    column: str
+    text: str
+    expires_at: datetime | None
+    matched_at: datetime | None
+
+
+def _compiled(revision: UUID, entries: list[_Entry], now: datetime) -> Lists:
+    """Return the two lists without the entries that have ended."""
+    ends = [entry.expires_at for entry in entries if entry.expires_at is not None]
+    texts: dict[str, list[str]] = {DOMAINS.column: [], IPS.column: []}
+    expired = dict.fromkeys(texts, 0)
+    for entry in entries:
+        if entry.expires_at is not None and entry.expires_at <= now:
+            expired[entry.column] += 1
+        else:
+            texts[entry.column].append(entry.text)
+    return Lists(
+        revision,
+        DomainList(texts[DOMAINS.column], expired[DOMAINS.column]),
+        IPList(texts[IPS.column], expired[IPS.column]),
+        min((end for end in ends if end > now), default=None),
+        {(entry.column, entry.text): entry.matched_at for entry in entries},
+    )
 
 
 _cache: Cache[ActivePolicy] = Cache(MAX_CACHED_ENTRIES)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager
+from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -15,7 +16,7 @@ from ..policy.decision import Mode
 from ..policy.entries import display
 from .edits import KeyEdit, editing, joined
 from .list_rules import Key, needs_entries, plain_rows
-from .lists import DOMAINS, IPS, ListKind, problem
+from .lists import DOMAINS, IPS, ListKind, check_end, problem
 from .locks import lock, write_alias, writing
 from .tracked import TrackedModel
 
@@ -108,6 +109,8 @@ class Entry(TrackedModel):
         validators=[ProhibitNullCharactersValidator()],
     )
     created_at = models.DateTimeField(gettext_lazy("created"), default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(gettext_lazy("expires"), null=True, blank=True)
+    last_matched_at = models.DateTimeField(gettext_lazy("last matched"), null=True, editable=False)
 
     kind: ClassVar[ListKind]
     if TYPE_CHECKING:
@@ -142,7 +145,7 @@ class Entry(TrackedModel):
         if not self._state.adding and "key_id" in self.changed():
             raise ValueError("An entry never moves to another key. Remove it here and add it there.")
         fields = self.changed_among(update_fields)
-        self.clean_fields(exclude={field.name for field in self._meta.fields} - {"name"})
+        self.clean_fields(exclude={field.name for field in self._meta.fields} - {"name", "expires_at"})
         with self._editing(alias) as edit:
             if self._state.adding:
                 edit.list(self.kind).admit_new([self])
@@ -171,8 +174,13 @@ class Entry(TrackedModel):
 
     @property
     def in_force(self) -> bool:
-        """Return whether the entry decides anything: it does nothing while its list is disabled."""
-        return bool(getattr(self.key, self.kind.mode) == Mode.LISTED)
+        """Return whether the entry decides anything: not while its list is disabled, nor once it expired."""
+        is_enabled = getattr(self.key, self.kind.mode) == Mode.LISTED
+        return is_enabled and not self.has_expired(timezone.now())
+
+    def has_expired(self, now: datetime) -> bool:
+        """Return whether the entry has ended, and matches nothing any more."""
+        return self.expires_at is not None and self.expires_at <= now
 
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
         """Check the other fields; the text is left to ``clean``, which says what was meant."""
@@ -186,6 +194,7 @@ class Entry(TrackedModel):
         """
         super().clean()
         self.clean_text()
+        self.clean_end()
         if self._state.adding and self.key_id is not None:
             KeyEdit(self.key).list(self.kind).check_room()
 
@@ -196,6 +205,14 @@ class Entry(TrackedModel):
                 self.text = self.kind.clean(self.text)
             except ValidationError as error:
                 raise ValidationError({self.kind.column: error}) from None
+
+    def clean_end(self) -> None:
+        """Raise ValidationError for a changed end that is past, or too far away."""
+        if self._state.adding or "expires_at" in self.changed():
+            try:
+                check_end(self.expires_at)
+            except ValidationError as error:
+                raise ValidationError({"expires_at": error}) from None
 
     def _editing(self, alias: str) -> AbstractContextManager[KeyEdit]:
         model: Any = type(self)

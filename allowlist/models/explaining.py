@@ -1,10 +1,12 @@
 """What a request would get, and why: the decision's own words, and what comes near."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from ..conf import settings
 from ..policy.decision import Mode, Reason, Rule, Source
@@ -17,6 +19,8 @@ from .choices import Enforcement, Status
 from .list_rules import Key, plain_rows
 from .lists import DOMAINS, IPS, ListKind
 from .policies import policy_in_force
+
+Compiled = TypeVar("Compiled", DomainList, IPList)
 
 ENVIRONMENT = "environment"
 """The status of a key whose environment ``ENVIRONMENTS`` leaves out."""
@@ -50,10 +54,10 @@ def explain_key(
     address = read_address(ip)
     source = Source(read_page(origin, referer, sec_fetch_site), lambda: address)
     domains, ips = (_listed(key, kind) for kind in (DOMAINS, IPS))
-    compiled = DomainList(each.text for each in domains), IPList(each.text for each in ips)
+    compiled = _compiled(DomainList, domains), _compiled(IPList, ips)
     policy = policy_in_force(vars(key), *compiled, settings())
-    counts = {Rule.DOMAIN: (DOMAINS, len(domains)), Rule.IP: (IPS, len(ips))}
-    found = explain(policy, source, domains, ips, lambda rule, text: _may_list(key, *counts[rule], text))
+    lists = {Rule.DOMAIN: (DOMAINS, domains), Rule.IP: (IPS, ips)}
+    found = explain(policy, source, domains, ips, lambda rule, text: _may_list(key, *lists[rule], text))
     status = status_here(key)
     reason = _key_reason(key, status, source) or found.decision.reason
     is_by_list = reason is not None and reason.rule in (Rule.DOMAIN, Rule.IP)
@@ -95,13 +99,19 @@ def _key_reason(key: Key, status: str, source: Source) -> Reason | None:
 
 def _listed(key: Key, kind: ListKind) -> list[Listed]:
     model: Any = key._meta.get_field(kind.field).related_model
-    rows = plain_rows(model, key._state.db).filter(key_id=key.pk).order_by("pk")
-    return [Listed(text, name) for text, name in rows.values_list(kind.column, "name")]
+    rows, now = plain_rows(model, key._state.db).filter(key_id=key.pk).order_by("pk"), timezone.now()
+    return [Listed(row.text, row.name, row.has_expired(now)) for row in rows]
 
 
-def _may_list(key: Key, kind: ListKind, count: int, text: str) -> bool:
+def _compiled(compile_: Callable[[list[str], int], Compiled], listed: list[Listed]) -> Compiled:
+    texts = [each.text for each in listed if not each.has_expired]
+    return compile_(texts, len(listed) - len(texts))
+
+
+def _may_list(key: Key, kind: ListKind, listed: list[Listed], text: str) -> bool:
     """Return whether the key's list would take ``text``, under the settings and limits in force."""
-    if Mode.LISTED not in kind.modes_for(key.kind) or (kind.limit is not None and count >= kind.limit):
+    has_room = kind.limit is None or len(listed) < kind.limit or text in {each.text for each in listed}
+    if Mode.LISTED not in kind.modes_for(key.kind) or not has_room:
         return False
     try:
         return bool(kind.clean(text))

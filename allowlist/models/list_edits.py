@@ -1,15 +1,19 @@
 """The writes of one change to one of a key's lists."""
 
 from collections.abc import Collection, Iterable
+from copy import copy
+from types import EllipsisType
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from ..conf import settings
 from ..policy.decision import Mode
 from ..validators import shown
 from .list_rules import ListRules, Row
-from .lists import Added, EntryInput, pairs, problem
+from .lists import Added, EntryInput, Given, check_end, problem, read_given
 
 MOST_ERRORS = 100
 """How many entries are reported as wrong at once. The rest is reported once these are right."""
@@ -47,16 +51,19 @@ class ListEdit(ListRules):
         stored = {row.text: row for row in self._stored()}
         wanted, _duplicates = self._read(entries, stored)
         self._delete([row for text, row in stored.items() if text not in wanted])
-        for text, name in wanted.items():
-            if text in stored and name is not None and name != stored[text].name:
-                self._rename(stored[text], name)
-        self._insert({text: name for text, name in wanted.items() if text not in stored})
+        for text, given in wanted.items():
+            if text in stored:
+                self._give_again(stored[text], given, given.name)
+        self._insert({text: given for text, given in wanted.items() if text not in stored})
 
     def add(self, entries: Iterable[EntryInput]) -> Added:
-        """Add ``entries``; those listed already are skipped and reported."""
+        """Add ``entries``; those listed already are reported, and get the date that is given with them."""
         stored = {row.text: row for row in self._stored()}
         wanted, duplicates = self._read(entries, stored)
-        new = {text: name for text, name in wanted.items() if text not in stored}
+        for text, given in wanted.items():
+            if text in stored:
+                self._give_again(stored[text], given, None)
+        new = {text: given for text, given in wanted.items() if text not in stored}
         self._insert(new)
         rows = {row.text: row for row in self._stored()} if new else {}
         for text in new:
@@ -67,10 +74,10 @@ class ListEdit(ListRules):
         """Remove ``entries``, however they are spelled; raise ValidationError for one that isn't listed."""
         stored = {row.text: row for row in self._stored()}
         gone = {}
-        for index, (_name, text) in enumerate(pairs(self.kind, entries)):
-            canonical = text if text in stored else self.kind.canonical(text)
+        for index, given in enumerate(read_given(self.kind, entries)):
+            canonical = given.text if given.text in stored else self.kind.canonical(given.text)
             if canonical not in stored:
-                sentence = _("“%(entry)s” isn't in the list.") % {"entry": shown(str(text))}
+                sentence = _("“%(entry)s” isn't in the list.") % {"entry": shown(str(given.text))}
                 raise problem(self.kind, sentence, "not_listed", index)
             gone[canonical] = stored[canonical]
         self._delete(list(gone.values()))
@@ -80,11 +87,26 @@ class ListEdit(ListRules):
         if pks:
             self._delete(list(self.rows.filter(pk__in=pks)))
 
+    def remove_expired(self) -> list[str]:
+        """Remove the entries that have expired, and return them.
+
+        Raises ValidationError if that would leave an enabled list empty, whatever ``EMPTY_LIST`` says of
+        empty lists, but for ``deny``: no key opens by the passing of time.
+        """
+        now, rows = timezone.now(), self._stored()
+        expired = [row for row in rows if row.has_expired(now)]
+        is_enabled = self.mode == Mode.LISTED and settings().EMPTY_LIST != "deny"
+        if expired and len(expired) == len(rows) and is_enabled:
+            raise problem(self.kind, str(self.kind.only_expired), "only_expired")
+        self._delete(expired)
+        return [row.text for row in expired]
+
     def start(self, mode: str | None, entries: Iterable[EntryInput]) -> None:
         """Give a new key's list its mode and entries; a list given is enabled if both modes are allowed."""
-        given = pairs(self.kind, entries)
+        entries = list(entries) if not isinstance(entries, str) else entries
+        given = read_given(self.kind, entries)
         chosen = mode or (Mode.LISTED if given and Mode.LISTED in self.modes else self.modes[0])
-        self.set(chosen if mode or chosen == Mode.LISTED else None, given or None)
+        self.set(chosen if mode or chosen == Mode.LISTED else None, entries if given else None)
 
     def rewrite(self, changed: Iterable[tuple[Row, Collection[str]]]) -> None:
         """Write the named fields of rows as one change, so that two may swap their strings."""
@@ -115,17 +137,17 @@ class ListEdit(ListRules):
 
     def _read(
         self, entries: Iterable[EntryInput], stored: dict[str, Row]
-    ) -> tuple[dict[str, str | None], list[str]]:
-        """Return names by canonical string, in order, and the strings given twice or stored already.
+    ) -> tuple[dict[str, Given], list[str]]:
+        """Return what was given by canonical string, in order, and the strings given twice or stored already.
 
         An entry that is stored isn't new, so today's guards don't bind it.
         """
-        wanted: dict[str, str | None] = {}
+        wanted: dict[str, Given] = {}
         duplicates: list[str] = []
         errors: list[ValidationError] = []
-        for index, (name, text) in enumerate(pairs(self.kind, entries)):
+        for index, given in enumerate(read_given(self.kind, entries)):
             try:
-                canonical = self._canonical(name, text, stored)
+                canonical = self._canonical(given, stored)
             except ValidationError as error:
                 errors += [
                     problem(self.kind, each.messages[0], each.code, index) for each in error.error_list
@@ -135,34 +157,52 @@ class ListEdit(ListRules):
                 continue
             if canonical in stored or canonical in wanted:
                 duplicates.append(canonical)
-            wanted.setdefault(canonical, name)
+            wanted.setdefault(canonical, given)
         if errors:
             raise ValidationError(errors)
         return wanted, duplicates
 
-    def _canonical(self, name: str | None, text: str, stored: dict[str, Row]) -> str:
-        canonical = self.kind.canonical(text)
+    def _canonical(self, given: Given, stored: dict[str, Row]) -> str:
+        canonical = self.kind.canonical(given.text)
         if canonical is None or canonical not in stored:
-            canonical = self.kind.clean(text)
-        if name is not None:
-            self.rows.model._meta.get_field("name").clean(name, None)
+            canonical = self.kind.clean(given.text)
+        if given.name is not None:
+            self.rows.model._meta.get_field("name").clean(given.name, None)
+        if not isinstance(given.expires_at, EllipsisType):
+            check_end(given.expires_at)
         return canonical
 
-    def _insert(self, new: dict[str, str | None]) -> None:
+    def _insert(self, new: dict[str, Given]) -> None:
         if new:
             self._guard_addition()
-            model, column = self.rows.model, self.kind.column
-            self.rows.bulk_create(
-                model(key=self._key, name=name or "", **{column: text}) for text, name in new.items()
-            )
+            self.rows.bulk_create([self._new_row(text, given) for text, given in new.items()])
             self._added += new
             self._is_grown = True
+
+    def _new_row(self, text: str, given: Given) -> Row:
+        ends = None if isinstance(given.expires_at, EllipsisType) else given.expires_at
+        fields = {self.kind.column: text, "name": given.name or "", "expires_at": ends}
+        return self.rows.model(key=self._key, **fields)
+
+    def _give_again(self, row: Row, given: Given, name: str | None) -> None:
+        """Write what giving a listed entry again changes: its end, and its name unless None.
+
+        Without a date, an entry that has expired becomes permanent, and any other keeps its date.
+        """
+        new = copy(row)
+        if name is not None:
+            new.name = name
+        if not isinstance(given.expires_at, EllipsisType):
+            new.expires_at = given.expires_at
+        elif row.has_expired(timezone.now()):
+            new.expires_at = None
+        changed = {each: getattr(new, each) for each in ("name", "expires_at")}
+        changed = {each: value for each, value in changed.items() if value != getattr(row, each)}
+        if changed:
+            self.rows.filter(pk=row.pk).update(**changed)
+            self._note_changed(row, new)
 
     def _delete(self, rows: list[Row]) -> None:
         if rows:
             self.rows.filter(pk__in=[row.pk for row in rows]).delete()
             self.note_removed(row.text for row in rows)
-
-    def _rename(self, row: Row, name: str) -> None:
-        self._renamed[row.text] = (row.name, name)
-        self.rows.filter(pk=row.pk).update(name=name)

@@ -5,6 +5,7 @@ modules, never the other way round, so they name neither class.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -59,6 +60,7 @@ class ListRules:
         self._added: list[str] = []
         self._removed: list[str] = []
         self._renamed: dict[str, tuple[str, str]] = {}
+        self._ends: dict[str, tuple[datetime | None, datetime | None]] = {}
         self._is_emptied = False
         self._is_grown = False
         self._is_touched = False
@@ -100,6 +102,7 @@ class ListRules:
             if row.pk is not None:
                 raise ValueError("The database gives a new entry its id. Leave the id out.")
             row.clean_text()
+            row.clean_end()
             self._guard_duplicate(row, taken)
             taken.add(row.text)
             self._added.append(row.text)
@@ -129,12 +132,13 @@ class ListRules:
         self._is_touched = True
 
     def changes(self) -> dict[str, Any]:
-        """Return what was added and removed, and whose name changed; empty if nothing was."""
+        """Return what was added and removed, and whose name or end changed; empty if nothing was."""
         kept = set(self._added) & set(self._removed)
         added = [text for text in self._added if text not in kept]
         removed = [text for text in self._removed if text not in kept]
-        renamed = {"renamed": self._renamed} if self._renamed else {}
-        return {"added": added, "removed": removed, **renamed} if added or removed or renamed else {}
+        more = {"renamed": self._renamed, "expires_at": self._ends}
+        more = {name: changed for name, changed in more.items() if changed}
+        return {"added": added, "removed": removed, **more} if added or removed or more else {}
 
     def judge(self) -> None:
         """Raise ValidationError unless the list keeps every rule."""
@@ -165,8 +169,11 @@ class ListRules:
         if old.text != new.text:
             self._removed.append(old.text)
             self._added.append(new.text)
-        elif old.name != new.name:
+            return
+        if old.name != new.name:
             self._renamed[old.text] = (old.name, new.name)
+        if old.expires_at != new.expires_at:
+            self._ends[old.text] = (old.expires_at, new.expires_at)
 
     def _admit_stored(
         self, row: Row, names: Collection[str], stored: Mapping[Any, Row], taken: Collection[str]
@@ -176,6 +183,8 @@ class ListRules:
         if self.kind.column in names:
             row.clean_text()
             self._guard_duplicate(row, taken)
+        if "expires_at" in names:
+            row.clean_end()
         self._note_changed(stored[row.pk], row)
 
     def _guard_duplicate(self, row: Row, taken: Collection[str]) -> None:

@@ -1,10 +1,13 @@
 """A key's two lists: how they differ, and what they take."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from types import EllipsisType
+from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -20,8 +23,20 @@ from ..validators import clean_domain, clean_ip
 MOST_AT_ONCE = 10_000
 """How many entries one write takes, whatever the limits: more would keep the server busy for seconds."""
 
-EntryInput = str | tuple[str | None, str]
-"""An entry as people give it: a string, or a (name, string) pair. A name of None leaves the name as it is."""
+EntryInput = str | tuple[str | None, str] | Mapping[str, Any]
+"""An entry as people give it: a string, a (name, string) pair, or a mapping as the API has it.
+
+A name of None leaves the name as it is.
+"""
+
+
+class Given(NamedTuple):
+    """An entry that was given, read from whichever of its forms."""
+
+    name: str | None
+    text: str
+    expires_at: datetime | EllipsisType | None = ...
+    """When it ends: None is never, and an ellipsis that nothing was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +74,7 @@ class ListKind:
     all_with_entries: Promise
     mode_is_fixed: Promise
     is_unused: Promise
+    only_expired: Promise
 
     @property
     def limit(self) -> int | None:
@@ -104,6 +120,10 @@ DOMAINS = ListKind(
     ),
     mode_is_fixed=gettext_lazy("This site doesn't let you choose how domains are checked."),
     is_unused=gettext_lazy("This site doesn't restrict keys by domain."),
+    only_expired=gettext_lazy(
+        "Every listed domain has expired, so removing them would leave the list empty. Add a domain first, "
+        "or choose “Allow all domains”."
+    ),
 )
 IPS = ListKind(
     field="allowed_ips",
@@ -124,8 +144,24 @@ IPS = ListKind(
     ),
     mode_is_fixed=gettext_lazy("This site doesn't let you choose how IP addresses are checked."),
     is_unused=gettext_lazy("This site doesn't restrict keys by IP address."),
+    only_expired=gettext_lazy(
+        "Every listed IP address has expired, so removing them would leave the list empty. Add an IP address "
+        "first, or choose “Allow all IPs”."
+    ),
 )
 KINDS = (DOMAINS, IPS)
+
+
+def check_end(value: datetime | None) -> None:
+    """Raise ValidationError for an end that is past, or too far away for databases to count."""
+    if value is None:
+        return
+    if not 1 < value.year < 9999:
+        sentence = _("This date is too far away. Leave it empty for an entry that doesn't expire.")
+        raise ValidationError(sentence, code="overflow")
+    if value <= timezone.now():
+        sentence = _("This date is in the past. Choose a later one, or leave it empty.")
+        raise ValidationError(sentence, code="past")
 
 
 def problem(kind: ListKind, sentence: str, code: str | None, index: int | None = None) -> ValidationError:
@@ -134,22 +170,28 @@ def problem(kind: ListKind, sentence: str, code: str | None, index: int | None =
     return ValidationError("%(sentence)s", code=code, params=params)
 
 
-def pairs(kind: ListKind, entries: Iterable[EntryInput]) -> list[tuple[str | None, str]]:
-    """Return ``entries`` as (name, string) pairs; the name of a string alone is None.
+def read_given(kind: ListKind, entries: Iterable[EntryInput]) -> list[Given]:
+    """Return ``entries`` one by one; the name of a string alone is None.
 
-    Raises TypeError for one string instead of a list, ValidationError for too many entries.
+    Raises TypeError for one string instead of a list and for a mapping with other names, and
+    ValidationError for too many entries.
     """
-    if isinstance(entries, str):
-        raise TypeError(f"{kind.field} takes a list of entries, not one string.")
+    if isinstance(entries, str | Mapping):
+        raise TypeError(f"{kind.field} takes a list of entries, not one entry.")
     entries = list(entries)
     if len(entries) > MOST_AT_ONCE:
         sentence = _("Send at most %(most)s entries at once.") % {"most": MOST_AT_ONCE}
         raise problem(kind, sentence, "too_many")
-    return [_pair(entry) for entry in entries]
+    return [_given(kind, entry) for entry in entries]
 
 
-def _pair(entry: EntryInput) -> tuple[str | None, str]:
+def _given(kind: ListKind, entry: EntryInput) -> Given:
+    if isinstance(entry, Mapping):
+        names = {kind.column, "name", "expires_at"}
+        if kind.column not in entry or not entry.keys() <= names:
+            raise TypeError(f"An entry of {kind.field} has {kind.column}, and maybe name and expires_at.")
+        return Given(entry.get("name"), entry[kind.column], entry.get("expires_at", ...))
     if isinstance(entry, (tuple, list)):
         name, text = entry
-        return name, text
-    return None, entry
+        return Given(name, text)
+    return Given(None, entry)

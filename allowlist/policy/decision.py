@@ -100,11 +100,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The result: ``reason`` is None if allowed; ``entry`` is the text of the entry that matched, if any."""
+    """The result: ``reason`` is None if allowed. The texts are those of the entries that matched, if any."""
 
     allowed: bool
     reason: Reason | None = None
-    entry: str | None = None
+    domain_entry: str | None = None
+    ip_entry: str | None = None
+
+    @property
+    def entry(self) -> str | None:
+        """Return the text of the entry that matched: the domain list's, else the IP list's."""
+        return self.domain_entry or self.ip_entry
 
 
 ALLOWED = Decision(True)
@@ -133,6 +139,8 @@ def _judge_all(policy: Policy, source: Source) -> Decision:
     ip = _ip_rule(policy, source)
     if ip is not None and not ip.allowed:
         return ip
+    if domain is not None and ip is not None:
+        return Decision(True, None, domain.domain_entry, ip.ip_entry)
     return domain or ip or ALLOWED
 
 
@@ -179,7 +187,7 @@ def _domain_rule(policy: Policy, source: Source) -> Decision | None:
     page = source.page
     if isinstance(page, Origin):
         entry = policy.domains.match(page)
-        return Decision(True, entry=entry) if entry else REFUSALS[Reason.ORIGIN_NOT_LISTED]
+        return Decision(True, domain_entry=entry) if entry else REFUSALS[Reason.ORIGIN_NOT_LISTED]
     if page is NoOrigin.ABSENT and policy.missing_origin == "allow":
         return None
     return REFUSALS[_REASON_WITHOUT_ORIGIN[page]]
@@ -193,4 +201,4 @@ def _ip_rule(policy: Policy, source: Source) -> Decision | None:
     if address is None:
         return REFUSALS[Reason.IP_UNKNOWN]
     entry = policy.ips.match(address)
-    return Decision(True, entry=entry) if entry else REFUSALS[Reason.IP_NOT_LISTED]
+    return Decision(True, ip_entry=entry) if entry else REFUSALS[Reason.IP_NOT_LISTED]

@@ -80,13 +80,18 @@ class DomainList:
 
     __slots__ = ("_hosts", "_origins", "_wildcards", "count", "unreadable")
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        """Compile stored ``texts``; a text that can't be read matches nothing and is in ``unreadable``."""
-        unreadable, self.count = [], 0
+    def __init__(self, texts: Iterable[str], expired: int = 0) -> None:
+        """Compile stored ``texts``; a text that can't be read matches nothing and is in ``unreadable``.
+
+        ``expired`` is how many more entries there are that have ended: they match nothing, but count.
+        """
+        unreadable: list[str] = []
+        self.count = expired
         self._origins: dict[Origin, str] = {}
         self._hosts: dict[str, str] = {}
         self._wildcards: dict[str, dict[tuple[str | None, int | None], str]] = {}
-        for self.count, text in enumerate(texts, start=1):
+        for text in texts:
+            self.count += 1
             try:
                 self._add(read_canonical(text) or parse_domain(text), text)
             except EntryError:

@@ -24,6 +24,8 @@ _NEAR_PREFIX = {4: 16, 6: 48}
 class Difference(StrEnum):
     """How an entry differs from the page or address it doesn't match, the smallest difference first."""
 
+    EXPIRED = "expired"
+    """The entry matches, but has ended."""
     SCHEME = "scheme"
     PORT = "port"
     SUBDOMAIN = "subdomain"
@@ -43,6 +45,7 @@ class Listed(NamedTuple):
 
     text: str
     name: str
+    has_expired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,25 +128,33 @@ def _checked(rule: Rule, near: Near, may_list: Callable[[Rule, str], bool]) -> N
 
 def _near_pages(page: Origin, listed: Iterable[Listed]) -> list[Near]:
     found = []
-    for text, name in listed:
+    for text, name, has_expired in listed:
         try:
             entry = parse_domain(text)
         except EntryError:
             continue
-        if (difference := page_difference(page, entry)) is not None:
+        difference = _page_difference(page, entry, has_expired)
+        if difference is not None:
             suggestion = page.host if entry.scheme is None else str(page)
             found.append(Near(text, name, difference, suggestion))
     return sorted(found, key=lambda near: _ORDER.index(near.difference))
 
 
-def page_difference(page: Origin, entry: DomainEntry) -> Difference | None:
-    """Return how ``page`` misses ``entry`` by one thing; None if it matches, or misses by more."""
+def _page_difference(page: Origin, entry: DomainEntry, has_expired: bool) -> Difference | None:
+    """Return how ``page`` misses ``entry`` by one thing; None if it misses by more, or not at all."""
+    if has_expired:
+        return Difference.EXPIRED if _covers(page, entry) else None
     relation = _host_relation(page.host, entry)
     if entry.scheme is None or (entry.scheme, entry.port) == (page.scheme, page.port):
         return relation
     if relation is not None or not _covers_host(page.host, entry):
         return None
     return Difference.SCHEME if entry.scheme != page.scheme else Difference.PORT
+
+
+def _covers(page: Origin, entry: DomainEntry) -> bool:
+    is_alike = entry.scheme is None or (entry.scheme, entry.port) == (page.scheme, page.port)
+    return is_alike and _covers_host(page.host, entry)
 
 
 def _covers_host(host: str, entry: DomainEntry) -> bool:
@@ -189,15 +200,19 @@ def edits(one: str, other: str) -> int:
 
 def _near_addresses(address: Address, listed: Iterable[Listed]) -> list[Near]:
     found = []
-    for text, name in listed:
+    for text, name, has_expired in listed:
         try:
             entry = parse_ip(text)
         except EntryError:
             continue
         shared = common_bits(address, entry)
-        if shared is not None and shared >= _NEAR_PREFIX[address.version] and address not in entry.network:
-            found.append((-shared, Near(text, name, Difference.NETWORK, str(address))))
-    return [near for _shared, near in sorted(found, key=lambda pair: pair[0])]
+        if shared is None or has_expired != (address in entry.network):
+            continue
+        difference = Difference.EXPIRED if has_expired else Difference.NETWORK
+        if has_expired or shared >= _NEAR_PREFIX[address.version]:
+            order = _ORDER.index(difference), -shared
+            found.append((order, Near(text, name, difference, str(address))))
+    return [near for _order, near in sorted(found, key=lambda pair: pair[0])]
 
 
 def common_bits(address: Address, entry: IPEntry) -> int | None:

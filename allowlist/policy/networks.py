@@ -84,11 +84,16 @@ class IPList:
 
     __slots__ = ("_networks", "count", "unreadable")
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        """Compile stored ``texts``; a text that can't be read matches nothing and is in ``unreadable``."""
-        unreadable, self.count = [], 0
+    def __init__(self, texts: Iterable[str], expired: int = 0) -> None:
+        """Compile stored ``texts``; a text that can't be read matches nothing and is in ``unreadable``.
+
+        ``expired`` is how many more entries there are that have ended: they match nothing, but count.
+        """
+        unreadable: list[str] = []
+        self.count = expired
         networks: dict[tuple[int, int], dict[int, str]] = {}
-        for self.count, text in enumerate(texts, start=1):
+        for text in texts:
+            self.count += 1
             try:
                 version, shift, first = read_canonical(text) or _block(parse_ip(text).network)
             except EntryError:

@@ -21,6 +21,7 @@ from django_tenants.utils import schema_context  # noqa: E402
 
 from allowlist.enforcement import lookup, usage  # noqa: E402
 from allowlist.models import APIKey  # noqa: E402
+from allowlist.policy.decision import ALLOWED  # noqa: E402
 from allowlist.policy.tokens import Token  # noqa: E402
 from tests.tenants.models import Domain, Tenant  # noqa: E402
 
@@ -64,10 +65,10 @@ def last_use_is_unchanged(token: str) -> bool:
         found = lookup.find_by_token(parsed, now)
         assert found
     with schema_context("b"):
-        usage.note_use(found.row, now)
+        usage.note_use(found, ALLOWED, now)
         with transaction.atomic():
             connection.settings_dict["ATOMIC_REQUESTS"] = True
-            usage.note_use(found.row, now)
+            usage.note_use(found, ALLOWED, now)
         connection.settings_dict["ATOMIC_REQUESTS"] = False
         return QuerySet(APIKey).get().last_used_at == before
 
