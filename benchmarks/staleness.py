@@ -58,7 +58,7 @@ def _pump(source: socket.socket, sink: socket.socket, delay: float) -> None:
 def measure(ask_there: Ask, times: int) -> str:
     """Return how many revoked keys were honored after the commit, and for how long at most."""
     from allowlist.models import APIKey
-    from tests.probes import INVALID, SERVED, SHOP, used_now
+    from tests.testing import INVALID, SERVED, SHOP, used_now
 
     stale, longest = 0, 0.0
     for _ in range(times):

@@ -26,7 +26,7 @@ def other_process(allowlist: dict[str, Any]) -> Iterator[Ask]:
     """Run another process on this one's databases; yield a ``visit`` that it handles."""
     from django.db import connections
 
-    from tests.probes import SERVER, SHOP, Answer
+    from tests.testing import SERVER, SHOP, Outcome
 
     names = {alias: str(connections[alias].settings_dict["NAME"]) for alias in connections}
     command = [sys.executable, "-m", "tests.other_process", json.dumps(names), json.dumps(allowlist)]
@@ -37,10 +37,10 @@ def other_process(allowlist: dict[str, Any]) -> Iterator[Ask]:
         assert to
         assert answers
 
-        def ask_there(token: str, origin: str | None = SHOP, address: str = SERVER) -> Answer:
-            to.write(json.dumps({"token": token, "origin": origin, "address": address}) + "\n")
+        def ask_there(token: str, origin: str | None = SHOP, ip: str = SERVER) -> Outcome:
+            to.write(json.dumps({"token": token, "origin": origin, "ip": ip}) + "\n")
             to.flush()
-            return Answer(*json.loads(answers.readline()))
+            return Outcome(*json.loads(answers.readline()))
 
         yield ask_there
         to.close()
@@ -53,10 +53,10 @@ def main(names: dict[str, str], allowlist: dict[str, Any]) -> None:
         settings.DATABASES[alias]["NAME"] = name
     settings.ALLOWLIST = allowlist
     django.setup()
-    from tests.probes import ask
+    from tests.testing import visit
 
     for line in sys.stdin:
-        print(json.dumps(ask(**json.loads(line))), flush=True)
+        print(json.dumps(visit(**json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

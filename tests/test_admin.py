@@ -21,8 +21,8 @@ from allowlist.signals import key_changed
 from tests.conftest import MakeUser, User
 from tests.management import ALL_WITH_ENTRIES, Meanwhile, snapshot, texts
 from tests.pages import Admin, Fields, rows
-from tests.probes import statements
 from tests.testapp.models import Project
+from tests.testing import statements
 
 if TYPE_CHECKING:
     TabularInline = admin.TabularInline[Project, APIKey]

@@ -32,7 +32,7 @@ from allowlist.authentication import APIKeyAuthentication
 from allowlist.models import APIKey
 from allowlist.permissions import IsAllowlisted, IsAllowlistedQuietly
 from allowlist.policy.decision import Reason
-from tests.calls import (
+from tests.testing import (
     DOMAIN_MESSAGE,
     ELSEWHERE,
     EVIL,
@@ -40,12 +40,13 @@ from tests.calls import (
     SERVER,
     SHOP,
     UNKNOWN,
-    Statements,
     body,
     call,
     make_key,
     reason,
     set_raw,
+    statements,
+    writes,
 )
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.urls(__name__)]
@@ -441,7 +442,7 @@ def test_every_reason_has_a_hint_that_says_what_to_do(settings: Any) -> None:
 
 @pytest.mark.parametrize("authenticators", AUTHENTICATORS)
 def test_a_listed_page_is_served_whatever_authenticates(authenticators: str) -> None:
-    _, token = make_key("mine", **DOMAINS, **IPS)
+    _, token = make_key(name="mine", **DOMAINS, **IPS)
     answer = call(f"/with/{authenticators}/", token, {"Origin": SHOP}, REMOTE_ADDR=SERVER)
     assert answer.status_code == 200
     paired = "ours" in authenticators
@@ -469,13 +470,13 @@ def test_every_method_is_judged(method: str) -> None:
 def test_a_warm_request_sends_one_statement_and_the_view_none_for_the_key(paired: str) -> None:
     _, token = make_key(**DOMAINS)
     call(f"/{paired}/", token, {"Origin": SHOP})
-    with Statements() as statements:
+    with statements() as sql:
         assert call(f"/{paired}/", token, {"Origin": SHOP}).status_code == 200
-    assert len(statements.texts) == 1
+    assert len(sql) == 1
 
 
 def test_each_request_has_a_key_object_of_its_own() -> None:
-    _, token = make_key("mine")
+    _, token = make_key(name="mine")
     Echo.seen.clear()
     names = [body(call("/with/ours/", token))["key"] for _ in range(2)]
     assert names == ["mine", "mine"]
@@ -485,15 +486,15 @@ def test_each_request_has_a_key_object_of_its_own() -> None:
 
 
 def test_a_view_called_within_another_decides_by_its_own_key() -> None:
-    _, outer = make_key("outer", **DOMAINS)
-    _, inner = make_key("inner", **DOMAINS)
-    _, other = make_key("other", allowed_domains=[EVIL])
+    _, outer = make_key(name="outer", **DOMAINS)
+    _, inner = make_key(name="inner", **DOMAINS)
+    _, other = make_key(name="other", domains=[EVIL])
     assert body(call(f"/delegating/{outer}/?other={inner}", None, {"Origin": SHOP}))["key"] == "inner"
     assert reason(call(f"/delegating/{outer}/?other={other}", None, {"Origin": SHOP})) == "origin_not_listed"
 
 
 def test_authentication_alone_sets_no_key_that_does_not_work_from_there() -> None:
-    _, token = make_key("mine", **DOMAINS)
+    _, token = make_key(name="mine", **DOMAINS)
     assert body(call("/authenticated/", token, {"Origin": SHOP}))["auth"] == "mine"
     refused = body(call("/authenticated/", token, {"Origin": EVIL}))
     assert (refused["auth"], refused["allowed"], refused["reason"]) == (None, False, "origin_not_listed")
@@ -502,7 +503,7 @@ def test_authentication_alone_sets_no_key_that_does_not_work_from_there() -> Non
 
 def test_a_refused_token_is_not_left_to_the_next_authenticator() -> None:
     """JWTAuthentication would say that it isn't valid for any of its token types."""
-    _, token = make_key("mine", **DOMAINS)
+    _, token = make_key(name="mine", **DOMAINS)
     bearer = {"Authorization": f"Bearer {token}"}
     assert body(call("/with/ours-jwt/", None, {**LISTED, **bearer}))["auth"] == "mine"
     refused = call("/with/ours-jwt/", None, {**UNLISTED, **bearer})
@@ -529,12 +530,12 @@ def test_our_headers_stay_when_an_authenticator_after_ours_raises() -> None:
 
 def test_a_recipe_may_have_no_anonymous_user(settings: Any) -> None:
     settings.REST_FRAMEWORK = {"UNAUTHENTICATED_USER": None}
-    _, token = make_key("mine")
+    _, token = make_key(name="mine")
     assert body(call("/function/", token)) == {"key": "mine", "auth": "mine"}
 
 
 def test_function_views_and_viewset_actions_are_guarded() -> None:
-    _, token = make_key("mine", **DOMAINS)
+    _, token = make_key(name="mine", **DOMAINS)
     for url, served in (("/function/", "mine"), ("/shelf/guarded/", "the action")):
         assert reason(call(url, token, {"Origin": EVIL})) == "origin_not_listed"
         assert reason(call(url)) == "key_missing"
@@ -610,7 +611,7 @@ def test_our_response_survives_an_and() -> None:
         assert reason(call(f"/composed/{name}/", token, {**UNLISTED, **TEAPOT})) == "origin_not_listed"
 
 
-def test_the_quiet_permission_s_401_names_our_scheme_where_we_authenticate() -> None:
+def test_the_quiet_permission_s_401_names_our_scheme() -> None:
     answer = call("/composed/quiet-paired/")
     assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Api-Key")
 
@@ -756,12 +757,12 @@ def test_the_browsable_page_asks_often_and_decides_and_writes_once(
     caplog.set_level("INFO", "allowlist")
     _, token = make_key(**DOMAINS)
     Counting.asked = 0
-    with Statements() as statements:
+    with statements() as sql:
         answer = call("/recipe/Counting/", token, {"Origin": origin, "Accept": "text/html"})
     assert answer["Content-Type"].startswith("text/html")
     assert Counting.asked > 3
-    assert len(statements.writes) == (1 if origin == SHOP else 0)
-    assert sum("previous_digest" in text for text in statements.texts) == 1
+    assert len(writes(sql)) == (1 if origin == SHOP else 0)
+    assert sum("previous_digest" in text for text in sql) == 1
     refusals = [each for each in caplog.messages if each.startswith("Refused")]
     assert len(refusals) == (0 if origin == SHOP else 1)
     assert answer.status_code == (200 if origin == SHOP else 403)
@@ -810,9 +811,9 @@ def test_public_outside_the_view_is_the_project_s_wish_and_still_varies() -> Non
 
 
 def test_nobody_is_served_another_s_cached_answer() -> None:
-    _, token = make_key("mine", **DOMAINS)
-    _, other = make_key("theirs", **DOMAINS)
-    _, servers = make_key("a server's", **IPS)
+    _, token = make_key(name="mine", **DOMAINS)
+    _, other = make_key(name="theirs", **DOMAINS)
+    _, servers = make_key(name="a server's", **IPS)
     assert body(call("/cached/", token, LISTED))["key"] == "mine"
     assert call("/cached/", token, UNLISTED).status_code == 403
     assert call("/cached/", None, LISTED).status_code == 401
@@ -832,8 +833,8 @@ def test_a_cached_response_ends_with_the_key_and_a_refusal_with_its_cause() -> N
 
 
 def test_keys_in_paths_and_queries_share_no_cached_answer() -> None:
-    _, token = make_key("mine", **DOMAINS)
-    _, other = make_key("theirs", allowed_domains=[EVIL])
+    _, token = make_key(name="mine", **DOMAINS)
+    _, other = make_key(name="theirs", domains=[EVIL])
     for url in ("/cached/{}/", "/cached/?key={}"):
         assert body(call(url.format(token), None, LISTED))["key"] == "mine"
         assert call(url.format(token), None, UNLISTED).status_code == 403
@@ -849,7 +850,7 @@ def test_a_cache_around_the_handler_serves_no_refused_place() -> None:
 
 def test_a_cache_around_the_handler_that_varies_keeps_keys_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CachedInside, "asked", 0)
-    tokens = {name: make_key(name, **DOMAINS)[1] for name in ("mine", "theirs")}
+    tokens = {name: make_key(name=name, **DOMAINS)[1] for name in ("mine", "theirs")}
     for _time in range(2):
         for name, token in tokens.items():
             assert body(call("/cached-inside/", token, LISTED))["key"] == name

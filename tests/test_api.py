@@ -16,9 +16,9 @@ from django.utils import timezone
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
 from allowlist.policy.tokens import Token
 from allowlist.signals import key_changed
-from tests.calls import Statements
 from tests.conftest import User
 from tests.management import NOTHING, Api, Meanwhile, texts
+from tests.testing import statements, writes
 
 FIELDS = {
     "id", "name", "kind", "environment", "status", "token", "domain_mode", "ip_mode", "condition",
@@ -147,9 +147,9 @@ def test_a_request_takes_few_statements_however_many_rows_there_are(
 ) -> None:
     for number in range(10):
         APIKey.objects.create_key(name=f"Key {number}", creator=creator, allowed_domains=MORE)
-    with Statements() as statements:
+    with statements() as sql:
         assert api(method, at(path), body).status_code < 300
-    assert len(statements.texts) <= most, "\n".join(statements.texts)
+    assert len(sql) <= most, "\n".join(sql)
 
 
 # Creating
@@ -498,11 +498,11 @@ def test_a_write_locks_the_key_once_and_sends_key_changed_once(
 
     path = at(f"keys/{path}")
     key_changed.connect(receive)
-    with Statements() as statements, django_capture_on_commit_callbacks(execute=True):
+    with statements() as sql, django_capture_on_commit_callbacks(execute=True):
         assert api(method, path, body).status_code < 300
     key_changed.disconnect(receive)
     assert sent == [(action, creator)]
-    locks = [text for text in statements.writes if re.search(r"SET .?revision", text)]
+    locks = [text for text in writes(sql) if re.search(r"SET .?revision", text)]
     assert len(locks) == (action != "created")
 
 

@@ -21,7 +21,7 @@ from rest_framework.views import APIView
 
 from allowlist.authentication import APIKeyAuthentication
 from allowlist.permissions import IsAllowlisted
-from tests.calls import ELSEWHERE, EVIL, SERVER, SHOP, call, make_key, reason
+from tests.testing import ELSEWHERE, EVIL, SERVER, SHOP, call, make_key, reason
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.urls(__name__)]
 
@@ -126,18 +126,18 @@ DOMAIN_REASONS = [f"origin_{end}" for end in ("not_listed", "opaque", "malformed
 
 
 def test_honest_requests_are_served() -> None:
-    _, token = make_key(allowed_domains=DOMAINS)
+    _, token = make_key(domains=DOMAINS)
     for origin in (SHOP, f"{SHOP}.", "https://a.wild.example.com", "http://host.example.com:81"):
         assert TREASURE in call("/widget/", token, {"Origin": origin}).content.decode()
     assert TREASURE in call(f"/in-path/{token}/", None, {"Origin": SHOP}).content.decode()
-    _, token = make_key(allowed_ips=[SERVER])
+    _, token = make_key(ips=[SERVER])
     assert TREASURE in call("/widget/", token, REMOTE_ADDR=SERVER).content.decode()
 
 
 @pytest.mark.parametrize("headers", HEADERS)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_no_other_header_helps(headers: dict[str, str], method: str) -> None:
-    _, token = make_key(allowed_domains=DOMAINS)
+    _, token = make_key(domains=DOMAINS)
     assert_refused(call("/widget/", token, headers, method=method), *DOMAIN_REASONS)
 
 
@@ -145,7 +145,7 @@ def test_no_other_header_helps(headers: dict[str, str], method: str) -> None:
     "method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "get", "BREW"]
 )
 def test_no_method_helps(method: str) -> None:
-    _, token = make_key(allowed_domains=DOMAINS)
+    _, token = make_key(domains=DOMAINS)
     answer = call("/widget/", token, {"Origin": EVIL}, method=method)
     assert answer.status_code == 403
     assert TREASURE.encode() not in answer.content
@@ -163,7 +163,7 @@ OVERRIDES: list[tuple[str, dict[str, str], str, str]] = [
 
 @pytest.mark.parametrize(("method", "headers", "data", "kind"), OVERRIDES)
 def test_no_body_helps(method: str, headers: dict[str, str], data: str, kind: str) -> None:
-    _, token = make_key(allowed_domains=DOMAINS)
+    _, token = make_key(domains=DOMAINS)
     for origin in ({"Origin": EVIL}, {"Origin": "null"}, {"Referer": EVIL}):
         answer = call("/widget/", token, {**headers, **origin}, method=method, data=data, content_type=kind)
         assert_refused(answer, *DOMAIN_REASONS)
@@ -191,7 +191,7 @@ QUERIES = [
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_no_query_helps(query: str) -> None:
-    _, token = make_key(allowed_domains=DOMAINS)
+    _, token = make_key(domains=DOMAINS)
     assert_refused(call(f"/widget/?{query}", token, {"Origin": EVIL}), *DOMAIN_REASONS)
 
 
@@ -200,8 +200,8 @@ def test_no_query_helps(query: str) -> None:
 
 def test_one_s_own_key_opens_no_other_key_in_the_path() -> None:
     """The header's key decides, and it is the one the view is given."""
-    victim, token = make_key(allowed_domains=DOMAINS)
-    own, own_token = make_key("own")
+    victim, token = make_key(domains=DOMAINS)
+    own, own_token = make_key(name="own")
     answer = call(f"/in-path/{token}/", own_token, {"Origin": EVIL})
     assert answer.wsgi_request.allowlist.key == own
     assert answer.wsgi_request.allowlist.key != victim
@@ -234,8 +234,8 @@ KEYS: list[tuple[str, dict[str, str], str]] = [
 
 @pytest.mark.parametrize(("url", "headers", "expected"), KEYS)
 def test_no_other_key_beside_it_helps(url: str, headers: Mapping[str, str], expected: str) -> None:
-    _, victim = make_key(allowed_domains=DOMAINS)
-    _, own = make_key("own")
+    _, victim = make_key(domains=DOMAINS)
+    _, own = make_key(name="own")
     sent = {name: value.format(victim=victim, own=own) for name, value in headers.items()}
     answer = call(url.format(victim=victim, own=own), None, {**sent, "Origin": EVIL})
     assert answer.status_code in (401, 403)
@@ -281,7 +281,7 @@ def test_no_other_address_passes_for_a_listed_one(
     settings: Any, proxies: tuple[str, ...], remote: str, forwarded: str | None
 ) -> None:
     settings.ALLOWLIST = {"TRUSTED_PROXIES": proxies}
-    _, token = make_key(allowed_ips=[SERVER])
+    _, token = make_key(ips=[SERVER])
     headers = {"X-Forwarded-For": forwarded}
     assert_refused(call("/widget/", token, headers, REMOTE_ADDR=remote), "ip_not_listed", "ip_unknown")
 
@@ -309,7 +309,7 @@ def test_no_other_address_passes_for_a_listed_one(
 def test_neither_list_is_got_around_by_the_other(
     condition: str, headers: dict[str, str], remote: str, expected: str
 ) -> None:
-    _, token = make_key(allowed_domains=DOMAINS, allowed_ips=[SERVER], condition=condition)
+    _, token = make_key(domains=DOMAINS, ips=[SERVER], condition=condition)
     assert_refused(call("/widget/", token, headers, REMOTE_ADDR=remote), expected)
 
 
@@ -320,7 +320,7 @@ def test_a_page_that_hides_is_refused_even_where_servers_are_served(
     settings: Any, headers: dict[str, str]
 ) -> None:
     settings.ALLOWLIST = {"MISSING_ORIGIN": "allow"}
-    _, token = make_key(allowed_domains=DOMAINS)
+    _, token = make_key(domains=DOMAINS)
     assert call("/widget/", token).status_code == 200
     assert_refused(call("/widget/", token, headers), *DOMAIN_REASONS)
 
@@ -342,7 +342,7 @@ def test_a_page_that_hides_is_refused_even_where_servers_are_served(
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_another_s_cached_answer_is_not_served(headers: dict[str, str], method: str) -> None:
-    _, token = make_key(allowed_domains=DOMAINS)
+    _, token = make_key(domains=DOMAINS)
     client = Client()
     assert call("/cached/", token, {"Origin": SHOP}, client=client).status_code == 200
     assert call("/cached/", token, headers, client=client, method=method).status_code == 403
@@ -353,13 +353,13 @@ def test_a_session_or_a_password_is_no_way_past_the_lists(make_user: Any) -> Non
     user = make_user("root", is_staff=True, is_superuser=True)
     client = Client()
     client.force_login(user)
-    _, token = make_key(allowed_domains=DOMAINS)
+    _, token = make_key(domains=DOMAINS)
     assert_refused(call("/widget/", token, {"Origin": EVIL}, client=client), "origin_not_listed")
     assert reason(call("/widget/", None, {"Origin": SHOP}, client=client)) == "key_missing"
 
 
 def test_a_served_request_before_it_on_the_same_connection_helps_nobody() -> None:
-    _, token = make_key(allowed_domains=DOMAINS)
+    _, token = make_key(domains=DOMAINS)
     client = Client()
     for _ in range(2):
         assert call("/widget/", token, {"Origin": SHOP}, client=client).status_code == 200
@@ -369,7 +369,7 @@ def test_a_served_request_before_it_on_the_same_connection_helps_nobody() -> Non
 
 @pytest.mark.parametrize("change", ["remove", "restrict", "revoke", "rotate", "delete"])
 def test_what_was_allowed_a_moment_ago_is_not_now(change: str) -> None:
-    key, token = make_key(allowed_domains=[*DOMAINS, EVIL])
+    key, token = make_key(domains=[*DOMAINS, EVIL])
     assert call("/widget/", token, {"Origin": EVIL}).status_code == 200
     changes: dict[str, Callable[[], Any]] = {
         "remove": lambda: key.remove_domains([EVIL]),
@@ -383,7 +383,7 @@ def test_what_was_allowed_a_moment_ago_is_not_now(change: str) -> None:
 
 
 def test_no_token_can_be_guessed_from_another(settings: Any) -> None:
-    _, token = make_key("open")
+    _, token = make_key(name="open")
     others = [
         token[:-1],
         token + "A",

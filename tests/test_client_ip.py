@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.test import RequestFactory
 
 from allowlist.enforcement import client_ip
-from tests.calls import ELSEWHERE, EVIL, SERVER, SHOP, call, is_done_within, make_key, reason
+from tests.testing import ELSEWHERE, EVIL, SERVER, SHOP, call, is_done_within, make_key, reason
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -69,7 +69,7 @@ SPOOFED = [
 @pytest.mark.parametrize("header", SPOOFED)
 @pytest.mark.parametrize("value", [SERVER, f"for={SERVER}", f"{SERVER}, {SERVER}"])
 def test_without_proxies_no_header_is_believed(header: str, value: str) -> None:
-    _, token = make_key(allowed_ips=[SERVER])
+    _, token = make_key(ips=[SERVER])
     assert reason(call(VIEW, token, {header: value}, REMOTE_ADDR=ELSEWHERE)) == "ip_not_listed"
     assert reason(call(VIEW, token, {header: value}, REMOTE_ADDR="")) == "ip_unknown"
     assert call(VIEW, token, {header: ELSEWHERE}, REMOTE_ADDR=SERVER).status_code == 200
@@ -77,7 +77,7 @@ def test_without_proxies_no_header_is_believed(header: str, value: str) -> None:
 
 def test_every_proxy_s_append_is_read_from_the_right(settings: Any) -> None:
     settings.ALLOWLIST = {"TRUSTED_PROXIES": PROXIES}
-    _, token = make_key(allowed_ips=[SERVER])
+    _, token = make_key(ips=[SERVER])
     for spoofed in (SERVER, f"{SERVER}, {SERVER}", f"{SERVER}, {PROXY}"):
         sent = {"X-Forwarded-For": f"{spoofed}, {ELSEWHERE}, 10.0.0.2"}
         assert reason(call(VIEW, token, sent, REMOTE_ADDR=PROXY)) == "ip_not_listed"
@@ -245,7 +245,7 @@ def test_trusting_sockets_trusts_no_address(settings: Any) -> None:
 
 def test_a_socket_s_requests_are_judged_over_http(settings: Any) -> None:
     settings.ALLOWLIST = {"TRUSTED_PROXIES": ("unix",)}
-    _, token = make_key(allowed_ips=[SERVER])
+    _, token = make_key(ips=[SERVER])
     assert call(VIEW, token, {"X-Forwarded-For": SERVER}, REMOTE_ADDR="").status_code == 200
     assert reason(call(VIEW, token, {"X-Forwarded-For": ELSEWHERE}, REMOTE_ADDR="")) == "ip_not_listed"
     assert reason(call(VIEW, token, REMOTE_ADDR="")) == "ip_unknown"

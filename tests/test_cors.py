@@ -24,7 +24,7 @@ from rest_framework.viewsets import ViewSet
 
 from allowlist.contrib import corsheaders as cors
 from allowlist.permissions import IsAllowlisted, IsAllowlistedQuietly
-from tests.calls import EVIL, SHOP, Statements, call, make_key, reason
+from tests.testing import EVIL, SHOP, call, make_key, reason, statements
 
 pytestmark = pytest.mark.urls(__name__)
 with_database = pytest.mark.django_db(databases="__all__")
@@ -225,7 +225,7 @@ def test_an_open_view_s_preflight_opens_nothing(name: str) -> None:
     "name", ["class", "and", "api-view", "action", "cache-page", "decorated-thrice", "declared-dynamic"]
 )
 def test_a_page_can_read_why_it_is_refused(name: str) -> None:
-    _, token = make_key(allowed_domains=[SHOP])
+    _, token = make_key(domains=[SHOP])
     refused = call(f"/guarded/{name}/", token, {"Origin": EVIL})
     assert (refused.status_code, reason(refused)) == (403, "origin_not_listed")
     assert answers_pages(refused)
@@ -349,14 +349,14 @@ def test_a_malformed_origin_never_fails(origin: str) -> None:
 
 @with_database
 def test_a_preflight_costs_no_statement() -> None:
-    with Statements() as statements, Statements("default"):
+    with statements() as sql, statements("default"):
         call("/guarded/class/", None, {**PREFLIGHT, "Origin": EVIL}, method="OPTIONS")
-    assert statements.texts == []
+    assert sql == []
 
 
 @with_database
 def test_under_asgi_preflight_refusal_and_response_are_the_same() -> None:
-    _, token = make_key(allowed_domains=[SHOP])
+    _, token = make_key(domains=[SHOP])
     client: Any = AsyncClient()
     preflight = async_to_sync(client.options)("/guarded/class/", headers={**PREFLIGHT, "Origin": EVIL})
     assert preflight.status_code == 200

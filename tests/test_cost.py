@@ -8,8 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from allowlist.permissions import IsAllowlisted
-from tests.calls import EVIL, SHOP, UNKNOWN, Statements, make_key
-from tests.probes import ALIASES
+from tests.testing import ALIASES, EVIL, SHOP, UNKNOWN, make_key, statements
 
 pytestmark = pytest.mark.django_db(databases=ALIASES)
 
@@ -33,32 +32,32 @@ def answer(token: str, origin: str = SHOP) -> int:
     return Guarded.as_view()(request).status_code
 
 
-def statements(token: str, origin: str = SHOP) -> int:
+def cost(token: str, origin: str = SHOP) -> int:
     """Return how many statements a warm request sends."""
     answer(token, origin)
-    with Statements() as sent:
+    with statements() as sql:
         answer(token, origin)
-    return len(sent.texts)
+    return len(sql)
 
 
 @pytest.mark.parametrize(("origin", "status"), [(SHOP, 200), (EVIL, 403)])
 def test_a_warm_request_sends_one_statement(origin: str, status: int) -> None:
-    _key, token = make_key(allowed_domains=[SHOP])
+    _key, token = make_key(domains=[SHOP])
     assert answer(token, origin) == status
-    assert statements(token, origin) == 1
+    assert cost(token, origin) == 1
 
 
 def test_an_unknown_key_costs_one_statement() -> None:
     assert answer(UNKNOWN) == 401
-    assert statements(UNKNOWN) == 1
+    assert cost(UNKNOWN) == 1
 
 
 def test_the_statement_is_short_and_sorts_nothing() -> None:
-    _key, token = make_key(allowed_domains=[SHOP])
+    _key, token = make_key(domains=[SHOP])
     answer(token)
-    with Statements() as sent:
+    with statements() as sql:
         answer(token)
-    (text,) = sent.texts
+    (text,) = sql
     assert "ORDER BY" not in text
     assert text.count("allowlist_apikey") == 1
 
@@ -66,5 +65,5 @@ def test_the_statement_is_short_and_sorts_nothing() -> None:
 @override_settings(ALLOWLIST={"MAX_DOMAINS": None})
 @pytest.mark.parametrize("origin", [SHOP, EVIL])
 def test_statements_do_not_grow_with_entries_or_keys(origin: str) -> None:
-    tokens = [make_key(allowed_domains=[*ELSEWHERE, SHOP])[1], *(make_key()[1] for _ in range(20))]
-    assert [statements(token, origin) for token in tokens] == [1] * len(tokens)
+    tokens = [make_key(domains=[*ELSEWHERE, SHOP])[1], *(make_key()[1] for _ in range(20))]
+    assert [cost(token, origin) for token in tokens] == [1] * len(tokens)

@@ -19,20 +19,20 @@ from allowlist.models.edits import Problems
 from allowlist.models.list_edits import MOST_ERRORS
 from allowlist.models.lists import DOMAINS, IPS, MOST_AT_ONCE, ListKind
 from tests.conftest import User
-from tests.probes import (
+from tests.testing import (
     BLOG,
+    ELSEWHERE,
     NOT_LISTED,
-    OTHER_SERVER,
     SERVED,
     SERVER,
     SHOP,
-    ask,
     domains,
     ips,
     refused,
     rolled_back,
     row,
     statements,
+    visit,
 )
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -86,13 +86,13 @@ class Side:
 
     def many(self, count: int, start: int = 0) -> list[str]:
         """Return as many entries, all different."""
-        form = "https://shop{}.example" if self.which is DOMAINS else "198.51.100.{}"
+        form = "https://shop{}.example" if self.which is DOMAINS else "192.0.2.{}"
         return [form.format(number) for number in range(start, start + count)]
 
 
 SIDES = {
     "domains": Side(DOMAINS, SHOP, BLOG, "HTTPS://Blog.Example:443/", "https://blog.example/path"),
-    "ips": Side(IPS, SERVER, OTHER_SERVER, "::ffff:203.0.113.8", "203.0.113.8/24"),
+    "ips": Side(IPS, SERVER, ELSEWHERE, "::ffff:198.51.100.9", "198.51.100.9/24"),
 }
 
 
@@ -243,9 +243,9 @@ class TestAdd:
     def test_to_a_list_that_is_off_waits_for_it_to_be_turned_on(self, creator: User) -> None:
         key, token = APIKey.objects.create_key(name="Shop", creator=creator)
         key.add_domains([SHOP])
-        assert ask(token, BLOG) == SERVED
+        assert visit(token, BLOG) == SERVED
         key.restrict_domains()
-        assert ask(token, BLOG) == NOT_LISTED
+        assert visit(token, BLOG) == NOT_LISTED
 
     def test_by_a_stale_instance_adds_to_what_is_listed_now(self, key: APIKey, side: Side) -> None:
         stale = row(key)
@@ -493,8 +493,8 @@ class TestStricterSettings:
 
     def test_leave_what_is_stored_matching(self, token: str) -> None:
         with override_settings(ALLOWLIST={"DOMAIN_FORMS": ("origin",), "PUBLIC_IPS_ONLY": True}):
-            assert ask(token, "https://a.platform.example") == SERVED
-            assert ask(token, BLOG) == SERVED
+            assert visit(token, "https://a.platform.example") == SERVED
+            assert visit(token, BLOG) == SERVED
 
     def test_leave_every_write_that_does_not_spell_it_anew(self, key: APIKey, token: str) -> None:
         with override_settings(ALLOWLIST={"DOMAIN_FORMS": ("origin",), "PUBLIC_IPS_ONLY": True}):
@@ -517,14 +517,14 @@ class TestStricterSettings:
                 key.add_domains(["*.platform.example"])
         assert domains(key) == [SHOP]
 
-    def test_an_entry_that_cannot_be_read_matches_nothing_and_is_told_and_can_be_removed(
+    def test_an_unreadable_entry_matches_nothing_and_can_be_removed(
         self, key: APIKey, token: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         for text in ("", "https://no/origin", "*"):
             raw(AllowedDomain(key=key, domain=text))
         key.add_ips(["203.0.113.9"])
-        assert ask(token, "https://no") == NOT_LISTED
-        assert ask(token) == SERVED
+        assert visit(token, "https://no") == NOT_LISTED
+        assert visit(token) == SERVED
         for text in ("''", "'https://no/origin'", "'*'"):
             assert f"Key {key.pk} lists {text}, which cannot be read and matches nothing." in caplog.text
         key.remove_domains(["https://no/origin", "*"])
@@ -533,11 +533,11 @@ class TestStricterSettings:
     def test_a_list_of_unreadable_entries_alone_is_not_an_empty_one(self, make: Make) -> None:
         with override_settings(ALLOWLIST={"EMPTY_LIST": "allow"}):
             key = make(domain_mode="listed")
-            assert ask(key.token) == SERVED
+            assert visit(key.token) == SERVED
             raw(AllowedDomain(key=key, domain=""))
             with key.editing():
                 pass
-            assert ask(key.token) == NOT_LISTED
+            assert visit(key.token) == NOT_LISTED
 
 
 def raw(entry: Any) -> None:
@@ -699,7 +699,7 @@ class TestEntrySave:
         assert (side.texts(key), side.texts(other)) == ([side.listed], [side.listed])
 
     @pytest.mark.parametrize("entry", ["faß.example", "xn--fa-hia.example"])
-    def test_international_names_are_stored_as_browsers_send_them_and_shown_as_written(
+    def test_international_names_are_stored_as_sent_and_shown_as_written(
         self, key: APIKey, entry: str
     ) -> None:
         key.restrict_domains([entry])
@@ -868,11 +868,11 @@ class TestFixtures:
             "allowlist.alloweddomain",
             "allowlist.allowedip",
         }
-        assert ask(key.token) == SERVED
+        assert visit(key.token) == SERVED
         APIKey.objects.all().delete()
         # A key's limit and form are of the day it was written: loaddata asks no guard.
         with override_settings(ALLOWLIST={"DOMAIN_FORMS": ("origin",), "MAX_DOMAINS": 1}):
             call_command("loaddata", str(path), verbosity=0)
         assert everything() == before
-        assert ask(key.token, "https://a.platform.example") == SERVED
-        assert ask(key.token, BLOG) == NOT_LISTED
+        assert visit(key.token, "https://a.platform.example") == SERVED
+        assert visit(key.token, BLOG) == NOT_LISTED

@@ -19,7 +19,7 @@ from allowlist.authentication import APIKeyAuthentication
 from allowlist.enforcement import statement
 from allowlist.models import APIKey
 from allowlist.permissions import IsAllowlisted, IsAllowlistedQuietly
-from tests.calls import (
+from tests.testing import (
     EVIL,
     SERVER,
     SHOP,
@@ -294,7 +294,7 @@ def test_a_row_made_unreadable_after_a_request_refuses(
     settings: Any, empty_list: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.ALLOWLIST = {"EMPTY_LIST": empty_list}
-    key, token = make_key(allowed_domains=[SHOP])
+    key, token = make_key(domains=[SHOP])
     assert call("/alone/", token, {"Origin": SHOP}).status_code == 200
     set_raw(key, "domain_mode", "odd")
     assert_undecided(token, caplog)
@@ -388,7 +388,7 @@ def test_a_domain_that_cannot_be_read_lets_nobody_in(
     settings: Any, empty_list: str, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.ALLOWLIST = {"EMPTY_LIST": empty_list, "MISSING_ORIGIN": "deny"}
-    key, token = make_key(allowed_domains=[SHOP])
+    key, token = make_key(domains=[SHOP])
     execute("UPDATE [allowlist_alloweddomain] SET domain = %s WHERE key_id = %s", text, key.pk)
     for headers in PLACES:
         assert call("/alone/", token, headers, REMOTE_ADDR=SERVER).status_code == 403
@@ -402,7 +402,7 @@ def test_an_address_that_cannot_be_read_lets_nobody_in(
     settings: Any, empty_list: str, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.ALLOWLIST = {"EMPTY_LIST": empty_list}
-    key, token = make_key(allowed_ips=[SERVER])
+    key, token = make_key(ips=[SERVER])
     execute("UPDATE [allowlist_allowedip] SET ip = %s WHERE key_id = %s", text, key.pk)
     for headers in PLACES:
         assert call("/alone/", token, headers, REMOTE_ADDR=SERVER).status_code == 403
@@ -411,7 +411,7 @@ def test_an_address_that_cannot_be_read_lets_nobody_in(
 
 @with_database
 def test_an_entry_that_cannot_be_read_leaves_the_others_in_force() -> None:
-    key, token = make_key(allowed_domains=[SHOP, "other.example.com"])
+    key, token = make_key(domains=[SHOP, "other.example.com"])
     execute(
         "UPDATE [allowlist_alloweddomain] SET domain = %s WHERE key_id = %s AND domain = %s",
         "nonsense!",
@@ -425,7 +425,7 @@ def test_an_entry_that_cannot_be_read_leaves_the_others_in_force() -> None:
 @with_database
 @pytest.mark.parametrize("text", ["REPORT", "odd", ""])
 def test_an_unknown_enforcement_enforces(text: str) -> None:
-    key, token = make_key(allowed_domains=[SHOP])
+    key, token = make_key(domains=[SHOP])
     set_raw(key, "enforcement", text)
     assert reason(call("/alone/", token, {"Origin": EVIL})) == "origin_not_listed"
 
@@ -467,7 +467,7 @@ def test_settings_that_are_wrong_serve_nobody(settings: Any, wrong: Any) -> None
 def test_wrong_settings_at_run_time_refuse_and_are_logged(
     path: str, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _key, token = make_key(allowed_domains=[SHOP])
+    _key, token = make_key(domains=[SHOP])
     settings.ALLOWLIST = {"MAX_DOMAIN": 25}
     answer = call(path, token, {"Origin": SHOP})
     assert (answer.status_code, reason(answer)) == (503, "undecided")

@@ -23,24 +23,24 @@ from allowlist.policy.decision import Decision
 from allowlist.policy.tokens import Environment, Kind, Token
 from tests.conftest import User
 from tests.other_process import Ask, other_process
-from tests.probes import (
+from tests.redis_server import running_redis
+from tests.testing import (
     ALIASES,
     BLOG,
+    ELSEWHERE,
     INVALID,
     IP_NOT_LISTED,
     NOT_LISTED,
-    OTHER_SERVER,
     SERVED,
     SERVER,
     SHOP,
-    Answer,
-    ask,
+    Outcome,
     rolled_back,
     row,
     statements,
     used_now,
+    visit,
 )
-from tests.redis_server import running_redis
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=ALIASES)
 
@@ -70,7 +70,7 @@ def ask_elsewhere(elsewhere: tuple[dict[str, str], Ask], settings: Any) -> Ask:
 def key(creator: User) -> APIKey:
     """Return a key that lists a page and a server; its use is noted already."""
     key, _token = APIKey.objects.create_key(
-        name="Shop", creator=creator, allowed_domains=[SHOP], allowed_ips=[SERVER, OTHER_SERVER]
+        name="Shop", creator=creator, allowed_domains=[SHOP], allowed_ips=[SERVER, ELSEWHERE]
     )
     used_now(key)
     return key
@@ -101,11 +101,11 @@ BOTH, NONE, NEITHER = (SERVED, SERVED), (INVALID, INVALID), (NOT_LISTED, NOT_LIS
 ONLY_NEW = (NOT_LISTED, SERVED)
 NO_SERVER = (IP_NOT_LISTED, NOT_LISTED)
 
-CHANGES: dict[str, tuple[Callable[[APIKey], Any], tuple[Answer, Answer]]] = {
+CHANGES: dict[str, tuple[Callable[[APIKey], Any], tuple[Outcome, Outcome]]] = {
     "add": (lambda key: key.add_domains([BLOG]), BOTH),
     "restrict": (lambda key: key.restrict_domains([BLOG]), ONLY_NEW),
     "allow all": (lambda key: key.allow_all_domains(), BOTH),
-    "restrict ips": (lambda key: key.restrict_ips([OTHER_SERVER]), NO_SERVER),
+    "restrict ips": (lambda key: key.restrict_ips([ELSEWHERE]), NO_SERVER),
     "remove ip": (lambda key: key.remove_ips([SERVER]), NO_SERVER),
     "one change": (lambda key: one_change(key), ONLY_NEW),
     "revoke": (lambda key: key.revoke(), NONE),
@@ -143,7 +143,7 @@ def one_change(key: APIKey) -> None:
         edit.ips.set("all", None)
 
 
-def both(asks: Ask, token: str) -> tuple[Answer, Answer]:
+def both(asks: Ask, token: str) -> tuple[Outcome, Outcome]:
     """Ask from the page listed at first and from the other."""
     return asks(token, SHOP), asks(token, BLOG)
 
@@ -154,33 +154,33 @@ def test_a_change_decides_the_next_request_in_every_process(
 ) -> None:
     change, after = CHANGES[name]
     token = key.token
-    for asks in (ask, ask_elsewhere):
+    for asks in (visit, ask_elsewhere):
         assert both(asks, token) == both(asks, token) == (SERVED, NOT_LISTED)
     change(key)
     assert both(ask_elsewhere, token) == after
-    assert both(ask, token) == after
+    assert both(visit, token) == after
 
 
 def test_a_change_that_is_rolled_back_decides_none(key: APIKey, ask_elsewhere: Ask) -> None:
     token, before = key.token, (SERVED, NOT_LISTED)
-    assert both(ask, token) == both(ask_elsewhere, token) == before
+    assert both(visit, token) == both(ask_elsewhere, token) == before
     for name, (change, after) in CHANGES.items():
         with rolled_back():
             change(row(key))
             # Who asks within the transaction sees the change, and must not keep it.
-            assert both(ask, token) == after, name
+            assert both(visit, token) == after, name
             assert both(ask_elsewhere, token) == before, name
-        assert both(ask, token) == both(ask_elsewhere, token) == before, name
+        assert both(visit, token) == both(ask_elsewhere, token) == before, name
 
 
 def test_a_change_of_another_process_after_a_rollback_of_ours_is_seen(key: APIKey) -> None:
     """A counted revision would come again with other entries behind it."""
     with rolled_back():
         key.add_domains([EVIL])
-        assert ask(key.token, EVIL) == SERVED
+        assert visit(key.token, EVIL) == SERVED
     row(key).add_domains([BLOG])
-    assert ask(key.token, EVIL) == NOT_LISTED
-    assert ask(key.token, BLOG) == SERVED
+    assert visit(key.token, EVIL) == NOT_LISTED
+    assert visit(key.token, BLOG) == SERVED
 
 
 def test_a_hundred_changes_are_each_seen_elsewhere_at_once(key: APIKey, ask_elsewhere: Ask) -> None:
@@ -244,10 +244,10 @@ class TestTornReads:
         assert len(times) == 3
         assert self.decide(token, EVIL).reason == "ip_not_listed"
 
-    def test_never_keep_the_entries_of_one_state_under_the_revision_of_another(self, key: APIKey) -> None:
+    def test_entries_are_cached_under_the_revision_they_were_read_with(self, key: APIKey) -> None:
         with self.between(lambda time: row(key).restrict_domains([BLOG]) if time == 1 else None):
             assert self.decide(key.token, SHOP).reason == "origin_not_listed"
-        assert both(ask, key.token) == ONLY_NEW
+        assert both(visit, key.token) == ONLY_NEW
 
     def test_a_key_deleted_between_is_unknown(self, key: APIKey) -> None:
         with self.between(lambda _time: APIKey.objects.all().delete()):
@@ -268,32 +268,32 @@ class TestTornReads:
             assert len(times) == 20
             assert self.decide(key.token, SHOP).reason == "undecided"
         assert key.token not in caplog.text
-        assert ask(key.token) == SERVED
+        assert visit(key.token) == SERVED
 
 
 class TestStatements:
     def test_a_warm_request_sends_one(self, key: APIKey) -> None:
-        ask(key.token)
+        visit(key.token)
         for origin, answer in ((SHOP, SERVED), (BLOG, NOT_LISTED)):
             with statements() as sent:
-                assert ask(key.token, origin) == answer
+                assert visit(key.token, origin) == answer
             assert len(sent) == 1
             assert "UNION" not in sent[0]
 
     def test_the_first_after_a_change_sends_two_and_the_next_one_again(self, key: APIKey) -> None:
-        ask(key.token)
+        visit(key.token)
         key.add_domains([BLOG])
         used_now(key)
         for count in (2, 1):
             with statements() as sent:
-                assert ask(key.token, BLOG) == SERVED
+                assert visit(key.token, BLOG) == SERVED
             assert len(sent) == count
 
     def test_a_change_that_lists_nothing_sends_one(self, key: APIKey) -> None:
-        ask(key.token)
+        visit(key.token)
         update(key, condition="any")
         with statements() as sent:
-            ask(key.token)
+            visit(key.token)
         assert len(sent) == 1
 
     def test_a_request_without_a_token_of_our_shape_sends_none(self, key: APIKey) -> None:
@@ -310,7 +310,7 @@ class TestStatements:
         unknown = Token.make(Kind.PUBLISHABLE, Environment.LIVE)
         for token in (unknown.text, expired.token, revoked.token):
             with statements() as sent:
-                assert ask(token) == INVALID
+                assert visit(token) == INVALID
             assert len(sent) == 1
 
     def test_many_entries_cost_no_more_than_few(self, creator: User) -> None:
@@ -321,7 +321,7 @@ class TestStatements:
         used_now(key)
         for count in (2, 1):
             with statements() as sent:
-                assert ask(token, "https://shop499.example") == SERVED
+                assert visit(token, "https://shop499.example") == SERVED
             assert len(sent) == count
 
 
@@ -345,7 +345,7 @@ class TestMemory:
 
     def cost(self, token: str) -> int:
         with statements() as sent:
-            assert ask(token) == SERVED
+            assert visit(token) == SERVED
         return len(sent)
 
     def test_the_keys_read_first_are_dropped_first(self, make: Callable[[int], str]) -> None:
@@ -368,19 +368,19 @@ class TestMemory:
         huge, small = make(13), make(1)
         assert [self.cost(huge), self.cost(huge)] == [2, 2]
         assert [self.cost(small), self.cost(small)] == [2, 1]
-        assert ask(huge, BLOG) == NOT_LISTED
+        assert visit(huge, BLOG) == NOT_LISTED
 
 
 def test_requests_during_changes_each_get_a_response_of_one_state(key: APIKey) -> None:
     """Both states refuse the third page, and each serves one of the first two."""
     stop = threading.Event()
 
-    def keep_asking() -> set[Answer]:
+    def keep_asking() -> set[Outcome]:
         seen = set()
         try:
             while not stop.is_set():
-                seen |= {ask(key.token, SHOP)}
-                assert ask(key.token, EVIL) == NOT_LISTED
+                seen |= {visit(key.token, SHOP)}
+                assert visit(key.token, EVIL) == NOT_LISTED
         finally:
             connections.close_all()
         return seen
@@ -390,9 +390,9 @@ def test_requests_during_changes_each_get_a_response_of_one_state(key: APIKey) -
         try:
             for number in range(15):
                 key.restrict_domains([BLOG])
-                assert both(ask, key.token) == ONLY_NEW, number
+                assert both(visit, key.token) == ONLY_NEW, number
                 key.restrict_domains([SHOP])
-                assert both(ask, key.token) == (SERVED, NOT_LISTED), number
+                assert both(visit, key.token) == (SERVED, NOT_LISTED), number
         finally:
             stop.set()
         for each in asking:

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.calls import EVIL, Answer, call, make_key, reason
 from tests.hostile import LISTED, OK, PROXIES, SERVER, Group, Row
 from tests.hostile.chains import CHAINS
 from tests.hostile.keys import KEYS
 from tests.hostile.pages import FOREIGN, PAGES
+from tests.testing import EVIL, Reply, call, make_key, reason
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(databases="__all__")
 def outcome(headers: Mapping[str, str], token: str, **environ: Any) -> tuple[int, str]:
     """Return the status and reason of the response; ``{token}`` stands for the token."""
     filled = {name: text.replace("{token}", token) for name, text in headers.items()}
-    answer: Answer = call("/widget/paired/", None, filled, **environ)
+    answer: Reply = call("/widget/paired/", None, filled, **environ)
     return answer.status_code, reason(answer) or OK
 
 
@@ -34,13 +34,13 @@ def first_of_each_kind(group: Group) -> Iterable[Row]:
 
 @pytest.mark.parametrize("group", PAGES, ids=lambda group: group.name)
 def test_each_kind_of_page_is_answered_as_the_table_says(group: Group) -> None:
-    _, token = make_key(allowed_domains=LISTED)
+    _, token = make_key(domains=LISTED)
     for row in first_of_each_kind(group):
         assert outcome({**row.headers, "X-API-Key": token}, token) == due(row.expected), row.id
 
 
 def test_headers_that_name_a_listed_site_but_are_not_read_let_nobody_in() -> None:
-    _, token = make_key(allowed_domains=LISTED)
+    _, token = make_key(domains=LISTED)
     sent = {**FOREIGN, "X-API-Key": token}
     assert outcome(sent, token) == due("origin_missing")
     assert outcome({**sent, "Origin": EVIL}, token) == due("origin_not_listed")
@@ -50,7 +50,7 @@ def test_headers_that_name_a_listed_site_but_are_not_read_let_nobody_in() -> Non
 @pytest.mark.parametrize("group", CHAINS, ids=lambda group: group.name)
 def test_each_row_of_a_chain_is_answered_as_the_table_says(settings: Any, group: Group) -> None:
     settings.ALLOWLIST = {"TRUSTED_PROXIES": PROXIES}
-    _, token = make_key(allowed_ips=[SERVER])
+    _, token = make_key(ips=[SERVER])
     sent = {row.id: {**row.headers, "X-API-Key": token} for row in group.rows}
     behind = {name: outcome(headers, token, REMOTE_ADDR="10.0.0.1") for name, headers in sent.items()}
     assert behind == {row.id: due(row.expected) for row in group.rows}

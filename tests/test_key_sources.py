@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from allowlist.models import APIKey
 from allowlist.permissions import IsAllowlisted
 from allowlist.policy.tokens import Environment, Kind, Token
-from tests.calls import SHOP, UNKNOWN, Statements, body, call, is_done_within, make_key, reason
+from tests.testing import SHOP, UNKNOWN, body, call, is_done_within, make_key, reason, statements, writes
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.urls(__name__)]
 
@@ -70,7 +70,7 @@ def served(answer: Any) -> str | None:
 )
 @pytest.mark.parametrize("environment", Environment)
 def test_a_key_is_read_from_its_places(url: str, headers: dict[str, str], environment: str) -> None:
-    _, token = make_key("mine", environment=environment)
+    _, token = make_key(name="mine", environment=environment)
     sent = {name: value.format(token) for name, value in headers.items()}
     assert served(call(url.format(token), None, sent)) == "mine"
 
@@ -78,7 +78,7 @@ def test_a_key_is_read_from_its_places(url: str, headers: dict[str, str], enviro
 @pytest.mark.parametrize("decides", ["header", "authorization", "path", "query"])
 def test_the_first_place_that_has_a_key_decides(decides: str) -> None:
     names = ["header", "authorization", "path", "query"]
-    tokens = {name: make_key(name)[1] for name in names}
+    tokens = {name: make_key(name=name)[1] for name in names}
     present = names[names.index(decides) :]
     headers: dict[str, str | None] = {}
     if "header" in present:
@@ -103,7 +103,7 @@ def test_an_invalid_key_in_the_first_place_is_final(place: str) -> None:
 
 @pytest.mark.parametrize("empty", ["", " ", "\t"])
 def test_an_empty_header_is_not_a_key(empty: str) -> None:
-    _, token = make_key("mine")
+    _, token = make_key(name="mine")
     assert reason(call("/named/", empty)) == "key_missing"
     assert served(call(f"/named/?key={token}", empty)) == "mine"
 
@@ -124,7 +124,7 @@ def test_an_empty_header_is_not_a_key(empty: str) -> None:
     ],
 )
 def test_other_credentials_in_authorization_are_left_alone(authorization: str) -> None:
-    _, token = make_key("mine")
+    _, token = make_key(name="mine")
     headers: dict[str, str | None] = {"Authorization": authorization.replace("{}", token)}
     assert reason(call("/named/", None, headers)) == "key_missing"
     assert served(call(f"/named/?key={token}", None, headers)) == "mine"
@@ -141,14 +141,14 @@ def secret_token(exists: bool) -> str:
 @EXISTING_OR_NOT
 @pytest.mark.parametrize("url", ["/named/?key={}", "/in-path/{}/"])
 @pytest.mark.parametrize("origin", [None, SHOP])
-def test_a_secret_key_in_a_url_is_refused_without_a_look_whether_it_exists(
+def test_a_secret_key_in_a_url_is_refused_without_a_lookup(
     exists: bool, url: str, origin: str | None
 ) -> None:
     token = secret_token(exists)
-    with Statements() as statements:
+    with statements() as sql:
         answer = call(url.format(token), None, {"Origin": origin})
     assert (answer.status_code, reason(answer)) == (403, "key_in_url")
-    assert statements.texts == []
+    assert sql == []
 
 
 @EXISTING_OR_NOT
@@ -172,14 +172,14 @@ def test_a_secret_key_in_a_browser_is_refused_without_a_query(
 ) -> None:
     token = secret_token(exists)
     sent = {**headers, place: token if place == "X-API-Key" else f"Bearer {token}"}
-    with Statements() as statements:
+    with statements() as sql:
         answer = call("/named/", None, sent)
     assert (answer.status_code, reason(answer)) == (403, "secret_key_in_browser")
-    assert statements.texts == []
+    assert sql == []
 
 
 def test_a_secret_key_of_a_server_is_served() -> None:
-    _, token = make_key("server", kind="secret")
+    _, token = make_key(name="server", kind="secret")
     assert served(call("/named/", token)) == "server"
     assert served(call("/named/", None, {"Authorization": f"Api-Key {token}"})) == "server"
     assert served(call("/named/", token, {"Sec-Fetch-Mode": "cors", "Accept-Language": "*"})) == "server"
@@ -193,7 +193,7 @@ def test_a_text_that_starts_like_a_secret_key_is_judged_as_one(malformed: str) -
 
 
 def test_the_header_s_name_is_a_setting(settings: Any) -> None:
-    _, token = make_key("mine")
+    _, token = make_key(name="mine")
     settings.ALLOWLIST = {"KEY_HEADER": "Widget-Token"}
     assert served(call("/named/", None, {"Widget-Token": token})) == "mine"
     assert reason(call("/named/", token)) == "key_missing"
@@ -201,7 +201,7 @@ def test_the_header_s_name_is_a_setting(settings: Any) -> None:
 
 
 def test_authorization_may_be_the_only_header(settings: Any) -> None:
-    _, token = make_key("mine")
+    _, token = make_key(name="mine")
     settings.ALLOWLIST = {"KEY_HEADER": "Authorization"}
     assert served(call("/named/", None, {"Authorization": f"Bearer {token}"})) == "mine"
     assert served(call(f"/named/?key={token}", None, {"Authorization": "Token x"})) == "mine"
@@ -209,28 +209,28 @@ def test_authorization_may_be_the_only_header(settings: Any) -> None:
 
 
 def test_the_query_parameter_s_name_is_a_setting(settings: Any) -> None:
-    _, token = make_key("mine")
+    _, token = make_key(name="mine")
     settings.ALLOWLIST = {"KEY_QUERY_PARAM": "k"}
     assert served(call(f"/named/?k={token}")) == "mine"
     assert reason(call(f"/named/?key={token}")) == "key_missing"
 
 
 def test_the_query_parameter_can_be_turned_off(settings: Any) -> None:
-    _, token = make_key("mine")
+    _, token = make_key(name="mine")
     settings.ALLOWLIST = {"KEY_QUERY_PARAM": None}
     assert reason(call(f"/named/?key={token}&None={token}&={token}")) == "key_missing"
     assert served(call("/named/", token)) == "mine"
 
 
 def test_the_path_counts_only_if_the_view_names_the_kwarg() -> None:
-    _, token = make_key("mine")
+    _, token = make_key(name="mine")
     assert reason(call(f"/kwarg/{token}/")) == "key_missing"
     assert reason(call("/number/7/")) == "key_invalid"
     assert reason(call("/no-such-kwarg/")) == "key_missing"
 
 
 def test_the_last_of_several_query_parameters_counts() -> None:
-    _, token = make_key("mine")
+    _, token = make_key(name="mine")
     assert served(call(f"/named/?key=nonsense&key={token}")) == "mine"
     assert reason(call(f"/named/?key={token}&key={UNKNOWN}")) == "key_invalid"
     assert reason(call(f"/named/?key={token}&key=nonsense")) == "key_missing"
@@ -264,10 +264,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_a_malformed_key_costs_no_statement_and_milliseconds(text: str) -> None:
-    with Statements() as statements:
+    with statements() as sql:
         answer = call("/named/", text)
     assert (answer.status_code, reason(answer)) == (401, "key_invalid")
-    assert statements.texts == []
+    assert sql == []
     assert is_done_within(0.1, lambda: call("/named/", text))
 
 
@@ -314,9 +314,9 @@ def test_every_invalid_key_is_answered_alike_at_one_statement(settings: Any) -> 
     settings.ALLOWLIST = {"ENVIRONMENTS": ("live",)}
     answers = set()
     for what, token in invalid_keys().items():
-        with Statements() as statements:
+        with statements() as sql:
             answer = call("/named/", token, {"Origin": SHOP})
-        assert len(statements.texts) == 1, what
+        assert len(sql) == 1, what
         assert token[8:20] not in answer.content.decode()
         answers.add((answer.status_code, answer.content, str(sorted(answer.headers.items()))))
     malformed = call("/named/", "nonsense", {"Origin": SHOP})
@@ -334,7 +334,7 @@ def test_a_key_s_expiry_is_its_last_moment() -> None:
 
 
 def test_both_tokens_of_a_rotation_work_while_they_overlap() -> None:
-    key, old = make_key("mine")
+    key, old = make_key(name="mine")
     new = key.rotate(overlap=timedelta(minutes=5))
     assert served(call("/named/", old)) == served(call("/named/", new)) == "mine"
     APIKey.objects.get(pk=key.pk).rotate()
@@ -342,9 +342,9 @@ def test_both_tokens_of_a_rotation_work_while_they_overlap() -> None:
 
 
 def test_a_first_request_costs_two_statements_and_its_last_use() -> None:
-    _, token = make_key(allowed_domains=[SHOP])
-    with Statements() as statements:
+    _, token = make_key(domains=[SHOP])
+    with statements() as sql:
         assert call("/named/", token, {"Origin": SHOP}).status_code == 200
-    reads = [text for text in statements.texts if "FOR UPDATE" not in text and text not in statements.writes]
+    reads = [text for text in sql if "FOR UPDATE" not in text and text not in writes(sql)]
     assert len(reads) == 2
-    assert len(statements.writes) == 1
+    assert len(writes(sql)) == 1

@@ -25,7 +25,7 @@ from allowlist.models.key_lists import KeyLists
 from allowlist.models.keysets import WRITTEN_BY
 from allowlist.policy.tokens import Environment, Kind, Token
 from tests.conftest import MakeUser, User
-from tests.probes import (
+from tests.testing import (
     BLOG,
     INVALID,
     IP_NOT_LISTED,
@@ -33,12 +33,12 @@ from tests.probes import (
     SERVED,
     SERVER,
     SHOP,
-    ask,
     domains,
     ips,
     refused,
     rolled_back,
     row,
+    visit,
 )
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -60,7 +60,7 @@ class TestCreate:
         assert (stored.last_used_at, stored.expires_at, stored.revoked_at) == (None, None, None)
         assert abs(stored.created_at - timezone.now()) < timedelta(minutes=1)
         assert stored.token == token
-        assert ask(token) == SERVED
+        assert visit(token) == SERVED
 
     def test_a_list_given_turns_its_mode_on_and_leaves_the_other(self, creator: User) -> None:
         key, token = make(creator, allowed_domains=[SHOP, ("Blog", BLOG)])
@@ -69,8 +69,8 @@ class TestCreate:
             ("", SHOP),
             ("Blog", BLOG),
         ]
-        assert ask(token) == SERVED
-        assert ask(token, "https://elsewhere.example") == NOT_LISTED
+        assert visit(token) == SERVED
+        assert visit(token, "https://elsewhere.example") == NOT_LISTED
 
     def test_both_lists_may_be_given_at_once(self, creator: User) -> None:
         key, token = make(
@@ -78,7 +78,7 @@ class TestCreate:
         )
         assert (key.domain_mode, key.ip_mode) == ("listed", "listed")
         assert ips(key) == [SERVER, "198.51.100.0/24"]
-        assert ask(token, address="192.0.2.1") == IP_NOT_LISTED
+        assert visit(token, ip="192.0.2.1") == IP_NOT_LISTED
 
     def test_entries_may_come_from_a_generator(self, creator: User) -> None:
         key, _ = make(creator, allowed_domains=(each for each in [SHOP, BLOG]))
@@ -115,7 +115,7 @@ class TestCreate:
     ) -> None:
         with override_settings(ALLOWLIST={"EMPTY_LIST": meaning}):
             key, token = make(creator, domain_mode="listed")
-            assert (row(key).domain_mode, ask(token)) == ("listed", answer)
+            assert (row(key).domain_mode, visit(token)) == ("listed", answer)
 
     def test_all_together_with_entries_is_refused(self, creator: User) -> None:
         with refused("all_with_entries") as told:
@@ -182,14 +182,14 @@ class TestCreate:
             make(creator, allowed_domains=SHOP)
         assert not APIKey.objects.exists()
 
-    def test_a_creator_who_is_not_saved_is_a_value_error_and_no_key_without_one(self) -> None:
+    def test_an_unsaved_creator_is_a_value_error(self) -> None:
         with pytest.raises(ValueError, match="a user that is saved"):
             APIKey.objects.create_key(name="Shop", creator=AnonymousUser())  # type: ignore[arg-type]
         assert not APIKey.objects.exists()
 
     def test_a_key_may_be_made_for_nobody(self) -> None:
         key, token = APIKey.objects.create_key(name="Shop", creator=None)
-        assert (row(key).creator, ask(token)) == (None, SERVED)
+        assert (row(key).creator, visit(token)) == (None, SERVED)
 
     def test_no_other_way_makes_a_key(self, creator: User) -> None:
         key, _ = make(creator)
@@ -245,7 +245,7 @@ class TestSecretKeys:
         values = {str(value) for value in APIKey.objects.filter(pk=key.pk).values()[0].values()}
         assert not [value for value in values if token[-32:] in value]
         assert hashlib.sha256(token.encode()).hexdigest() in values
-        assert ask(token, None) == SERVED
+        assert visit(token, None) == SERVED
 
     def test_have_no_domain_list(self, creator: User) -> None:
         with refused("secret_key"):
@@ -269,7 +269,7 @@ class TestSecretKeys:
     @override_settings(ALLOWLIST={"DOMAIN_MODES": ("listed",), "EMPTY_LIST": "deny"})
     def test_can_be_made_where_every_publishable_key_has_a_domain_list(self, creator: User) -> None:
         key, token = make(creator, kind="secret")
-        assert (row(key).domain_mode, ask(token, None)) == ("all", SERVED)
+        assert (row(key).domain_mode, visit(token, None)) == ("all", SERVED)
 
     def test_turning_the_domain_list_off_is_nothing_to_refuse(self, creator: User) -> None:
         key, _ = make(creator, kind="secret")
@@ -278,8 +278,8 @@ class TestSecretKeys:
 
     def test_are_judged_by_their_ip_list(self, creator: User) -> None:
         _, token = make(creator, kind="secret", allowed_ips=[SERVER])
-        assert ask(token, None) == SERVED
-        assert ask(token, None, "203.0.113.9") == IP_NOT_LISTED
+        assert visit(token, None) == SERVED
+        assert visit(token, None, "203.0.113.9") == IP_NOT_LISTED
 
 
 class TestTokens:
@@ -312,11 +312,11 @@ class TestTokens:
 
     def test_the_start_that_is_shown_opens_nothing(self, creator: User) -> None:
         key, token = make(creator)
-        assert ask(key.hint) == ask(key.hint.removesuffix("…")) == ask(token[:-1]) == INVALID
+        assert visit(key.hint) == visit(key.hint.removesuffix("…")) == visit(token[:-1]) == INVALID
 
     def test_another_secret_behind_the_same_start_opens_nothing(self, creator: User) -> None:
         _, token = make(creator)
-        assert ask(token[:20] + "A" * 32) == INVALID
+        assert visit(token[:20] + "A" * 32) == INVALID
 
 
 class TestExpiry:
@@ -331,15 +331,15 @@ class TestExpiry:
             (instant + timedelta(days=1), INVALID),
         ):
             monkeypatch.setattr("django.utils.timezone.now", lambda now=now: now)
-            assert ask(token) == answer
+            assert visit(token) == answer
 
     @pytest.mark.parametrize(("minutes", "answer"), [(-1, INVALID), (1, SERVED), (None, SERVED)])
     def test_is_set_and_lifted_by_saving(self, creator: User, minutes: int | None, answer: Any) -> None:
         key, token = make(creator, expires_at=timezone.now() - timedelta(days=1))
-        assert ask(token) == INVALID
+        assert visit(token) == INVALID
         key.expires_at = None if minutes is None else timezone.now() + timedelta(minutes=minutes)
         key.save()
-        assert ask(token) == answer
+        assert visit(token) == answer
 
     @pytest.mark.parametrize("year", [1, 9999])
     def test_so_far_away_that_databases_cannot_count_there_is_refused(self, creator: User, year: int) -> None:
@@ -351,7 +351,7 @@ class TestExpiry:
         key.expires_at = instant
         with refused("overflow"):
             key.save()
-        assert ask(token) == SERVED
+        assert visit(token) == SERVED
 
 
 class TestRotate:
@@ -360,7 +360,7 @@ class TestRotate:
         new = key.rotate()
         assert SHAPE.fullmatch(new)
         assert (new[:20], new[-32:] != old[-32:]) == (old[:20], True)
-        assert (ask(old), ask(new), ask(new, BLOG)) == (INVALID, SERVED, NOT_LISTED)
+        assert (visit(old), visit(new), visit(new, BLOG)) == (INVALID, SERVED, NOT_LISTED)
         assert key.token == row(key).token == new
 
     def test_of_a_secret_key_stores_the_digest_alone(self, creator: User) -> None:
@@ -368,30 +368,30 @@ class TestRotate:
         new = key.rotate(timedelta(hours=1))
         assert row(key).token == key.token == ""
         assert row(key).digest == hashlib.sha256(new.encode()).hexdigest()
-        assert ask(old, None) == ask(new, None) == SERVED
+        assert visit(old, None) == visit(new, None) == SERVED
 
     def test_with_an_overlap_lets_both_work_and_then_the_new_alone(
         self, creator: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         key, old = make(creator)
         new = key.rotate(overlap=timedelta(minutes=10))
-        assert (ask(old), ask(new)) == (SERVED, SERVED)
+        assert (visit(old), visit(new)) == (SERVED, SERVED)
         until = row(key).previous_until
         assert until is not None
         monkeypatch.setattr("django.utils.timezone.now", lambda: until)
-        assert (ask(old), ask(new)) == (INVALID, SERVED)
+        assert (visit(old), visit(new)) == (INVALID, SERVED)
 
     def test_again_within_an_overlap_ends_the_oldest(self, creator: User) -> None:
         key, first = make(creator)
         second = key.rotate(timedelta(hours=1))
         third = key.rotate(timedelta(hours=1))
-        assert [ask(first), ask(second), ask(third)] == [INVALID, SERVED, SERVED]
+        assert [visit(first), visit(second), visit(third)] == [INVALID, SERVED, SERVED]
 
     def test_without_overlap_within_an_overlap_ends_all_old_ones(self, creator: User) -> None:
         key, first = make(creator)
         second = key.rotate(timedelta(hours=1))
         third = key.rotate()
-        assert [ask(first), ask(second), ask(third)] == [INVALID, INVALID, SERVED]
+        assert [visit(first), visit(second), visit(third)] == [INVALID, INVALID, SERVED]
 
     @pytest.mark.parametrize(
         "overlap", [timedelta(seconds=-1), timedelta(days=365, seconds=1), timedelta.max]
@@ -400,12 +400,12 @@ class TestRotate:
         key, token = make(creator)
         with refused("overlap"):
             key.rotate(overlap)
-        assert ask(token) == SERVED
+        assert visit(token) == SERVED
 
     def test_takes_an_overlap_of_a_year(self, creator: User) -> None:
         key, token = make(creator)
         key.rotate(timedelta(days=365))
-        assert ask(token) == SERVED
+        assert visit(token) == SERVED
 
     def test_refuses_a_revoked_key_even_through_a_stale_instance(self, creator: User) -> None:
         key, token = make(creator)
@@ -414,16 +414,16 @@ class TestRotate:
         for each in (key, stale):
             with refused("revoked"):
                 each.rotate(timedelta(hours=1))
-        assert ask(token) == INVALID
+        assert visit(token) == INVALID
 
     def test_of_a_stale_instance_ends_the_token_in_force(self, creator: User) -> None:
         key, _ = make(creator)
         stale = row(key)
         second = key.rotate()
         third = stale.rotate(timedelta(hours=1))
-        assert [ask(second), ask(third)] == [SERVED, SERVED]
-        assert ask(stale.rotate()) == SERVED
-        assert [ask(second), ask(third)] == [INVALID, INVALID]
+        assert [visit(second), visit(third)] == [SERVED, SERVED]
+        assert visit(stale.rotate()) == SERVED
+        assert [visit(second), visit(third)] == [INVALID, INVALID]
 
 
 class TestRevoke:
@@ -432,7 +432,7 @@ class TestRevoke:
         new = key.rotate(timedelta(hours=1))
         key.revoke()
         assert row(key).revoked_at == key.revoked_at is not None
-        assert ask(old) == ask(new) == INVALID
+        assert visit(old) == visit(new) == INVALID
 
     def test_a_second_time_changes_nothing(self, creator: User, monkeypatch: pytest.MonkeyPatch) -> None:
         key, _ = make(creator)
@@ -547,7 +547,7 @@ class TestWhoseKeys:
         key.take_over(superuser)
         assert row(key).creator == key.creator == superuser
         assert not APIKey.objects.manageable_by(creator).exists()
-        assert (ask(token), ask(token, BLOG)) == (SERVED, NOT_LISTED)
+        assert (visit(token), visit(token, BLOG)) == (SERVED, NOT_LISTED)
 
     def test_nobody_who_is_not_saved_takes_a_key_over(self, creator: User) -> None:
         key, _ = make(creator)
@@ -563,7 +563,7 @@ class TestWhoseKeys:
         leaver = make_user("leaver")
         key, token = make(leaver, allowed_domains=[SHOP])
         leaver.delete()
-        assert (row(key).creator, ask(token), ask(token, BLOG)) == (None, SERVED, NOT_LISTED)
+        assert (row(key).creator, visit(token), visit(token, BLOG)) == (None, SERVED, NOT_LISTED)
         row(key).take_over(superuser)
         assert row(key).creator == superuser
 
@@ -571,7 +571,7 @@ class TestWhoseKeys:
         leaver = make_user("leaver")
         key, token = make(leaver)
         get_user_model()._default_manager.filter(pk=leaver.pk).delete()
-        assert (row(key).creator, ask(token)) == (None, SERVED)
+        assert (row(key).creator, visit(token)) == (None, SERVED)
 
 
 BY_HAND: dict[str, Any] = {
@@ -716,7 +716,7 @@ class TestSave:
             instance.save()
         after = APIKey.objects.values()[0]
         assert after == before | {"name": "Renamed", "revision": after["revision"]}
-        assert ask(old) == ask(new) == INVALID
+        assert visit(old) == visit(new) == INVALID
 
     def test_of_a_deferred_instance_carries_nothing_back(self, creator: User) -> None:
         key, _ = make(creator)
@@ -757,20 +757,20 @@ class TestSave:
         key.expires_at = timezone.now() - timedelta(days=1)
         with rolled_back():
             key.save()
-            assert ask(token) == INVALID
-        assert ask(token) == SERVED
+            assert visit(token) == INVALID
+        assert visit(token) == SERVED
         key.save()
-        assert ask(token) == INVALID
+        assert visit(token) == INVALID
 
     def test_takes_back_what_it_wrote_in_the_same_transaction(self, creator: User) -> None:
         key, token = make(creator)
         with transaction.atomic():
             key.expires_at = timezone.now() - timedelta(days=1)
             key.save()
-            assert ask(token) == INVALID
+            assert visit(token) == INVALID
             key.expires_at = None
             key.save()
-            assert ask(token) == SERVED
+            assert visit(token) == SERVED
 
     @pytest.mark.django_db(transaction=True, databases="__all__")
     def test_after_a_commit_is_no_change_any_more(self, creator: User) -> None:

@@ -21,8 +21,18 @@ from allowlist.enforcement import lookup, usage
 from allowlist.models import APIKey
 from allowlist.permissions import IsAllowlisted
 from allowlist.policy.tokens import Token
-from tests.calls import ELSEWHERE, EVIL, SERVER, SHOP, Statements, call, make_key, routed_to_other
-from tests.probes import rolled_back
+from tests.testing import (
+    ELSEWHERE,
+    EVIL,
+    SERVER,
+    SHOP,
+    call,
+    make_key,
+    rolled_back,
+    routed_to_other,
+    statements,
+    writes,
+)
 
 pytestmark = pytest.mark.urls(__name__)
 with_database = pytest.mark.django_db(databases="__all__")
@@ -78,9 +88,9 @@ def set_last_use(key: APIKey, seconds_ago: float) -> datetime:
 
 def writes_of(token: str) -> list[str]:
     """Return what a served request writes."""
-    with Statements() as statements:
+    with statements() as sql:
         assert call("/widget/", token).status_code == 200
-    return statements.writes
+    return writes(sql)
 
 
 @with_database
@@ -131,7 +141,7 @@ def test_it_writes_that_column_alone() -> None:
 
 @with_database
 def test_a_key_s_last_use_changes_nothing_that_decides() -> None:
-    key, token = make_key(allowed_domains=[SHOP])
+    key, token = make_key(domains=[SHOP])
     revision = APIKey.objects.get(pk=key.pk).revision
     call("/widget/", token, {"Origin": SHOP})
     assert APIKey.objects.get(pk=key.pk).revision == revision
@@ -152,9 +162,9 @@ REFUSED: list[tuple[dict[str, Any], dict[str, str], str]] = [
 @pytest.mark.parametrize(("fields", "headers", "address"), REFUSED)
 def test_a_refused_request_never_moves_it(fields: Any, headers: dict[str, str], address: str) -> None:
     key, token = make_key(**fields)
-    with Statements() as statements:
+    with statements() as sql:
         assert call("/widget/", token, headers, REMOTE_ADDR=address).status_code == 403
-    assert statements.writes == []
+    assert writes(sql) == []
     assert last_use(key) is NEVER
 
 
@@ -171,7 +181,7 @@ def test_a_revoked_or_expired_key_s_last_use_stays() -> None:
 
 @with_database
 def test_what_is_served_to_be_reported_counts() -> None:
-    key, token = make_key(allowed_domains=[SHOP], enforcement="report")
+    key, token = make_key(domains=[SHOP], enforcement="report")
     assert call("/widget/", token, {"Origin": EVIL}).status_code == 200
     assert last_use(key) is not NEVER
 

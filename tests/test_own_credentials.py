@@ -21,8 +21,8 @@ from allowlist.models import APIKey
 from allowlist.permissions import IsAllowlisted, IsAllowlistedQuietly
 from allowlist.policy.tokens import Kind
 from allowlist.throttling import APIKeyRateThrottle
-from tests.calls import ELSEWHERE, EVIL, SHOP, UNKNOWN, Statements, body, call, make_key, reason
 from tests.redis_server import running_redis
+from tests.testing import ELSEWHERE, EVIL, SHOP, UNKNOWN, body, call, make_key, reason, statements
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.urls(__name__)]
 
@@ -136,7 +136,7 @@ def send(name: Any, url: str = "/by-name/", origin: str = SHOP, **sent: Any) -> 
 
 @pytest.mark.parametrize("url", ["/by-name/", "/composed/", "/quiet/", "/by-name/x/", f"/by-name/{UNKNOWN}/"])
 def test_view_authentication_and_permission_get_the_same_key(url: str) -> None:
-    make_key("mine", allowed_domains=[SHOP])
+    make_key(name="mine", domains=[SHOP])
     assert body(send("mine", url)) == {"key": "mine", "auth": "mine", "anonymous": True}
     refused = send("mine", url, EVIL)
     if url == "/quiet/":
@@ -146,15 +146,15 @@ def test_view_authentication_and_permission_get_the_same_key(url: str) -> None:
 
 
 def test_a_primary_key_will_do_and_its_row_is_read_again() -> None:
-    key, _token = make_key("mine", allowed_domains=[SHOP])
+    key, _token = make_key(name="mine", domains=[SHOP])
     assert body(send(key.pk, "/by-number/"))["key"] == "mine"
-    with Statements() as statements:
+    with statements() as sql:
         assert send(key.pk, "/by-number/").status_code == 200
-    assert len(statements.texts) == 1
+    assert len(sql) == 1
 
 
 def test_nothing_but_the_primary_key_of_what_is_returned_counts() -> None:
-    key, _token = make_key("mine")
+    key, _token = make_key(name="mine")
     ghost = APIKey(id=key.pk, name="ghost", domain_mode="listed")
 
     class Ghost(IsAllowlisted):
@@ -166,7 +166,7 @@ def test_nothing_but_the_primary_key_of_what_is_returned_counts() -> None:
 
 
 def test_without_the_project_s_credential_a_token_may_count() -> None:
-    _key, token = make_key("mine")
+    _key, token = make_key(name="mine")
     assert body(call("/by-name/", token))["key"] == "mine"
     assert body(call(f"/by-name/{token}/"))["key"] == "mine"
     assert reason(call("/by-name/")) == "key_missing"
@@ -174,7 +174,7 @@ def test_without_the_project_s_credential_a_token_may_count() -> None:
 
 
 def test_what_is_refused_by_a_token_s_text_is_not_by_a_credential() -> None:
-    make_key("server", kind=Kind.SECRET)
+    make_key(name="server", kind=Kind.SECRET)
     assert send("server").status_code == 200
 
 
@@ -187,7 +187,7 @@ ENDS: dict[str, Callable[[APIKey], object]] = {
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_a_key_that_has_ended_is_invalid(end: Callable[[APIKey], object]) -> None:
-    key, _token = make_key("mine")
+    key, _token = make_key(name="mine")
     assert send(key.pk, "/by-number/").status_code == 200
     number = key.pk
     end(key)
@@ -197,7 +197,7 @@ def test_a_key_that_has_ended_is_invalid(end: Callable[[APIKey], object]) -> Non
 
 def test_a_key_of_an_environment_left_out_is_invalid(settings: Any) -> None:
     settings.ALLOWLIST = {"ENVIRONMENTS": ("live",)}
-    make_key("mine", environment="test")
+    make_key(name="mine", environment="test")
     assert reason(send("mine")) == "key_invalid"
 
 
@@ -234,8 +234,8 @@ def test_a_suspicious_request_is_a_400_as_everywhere_in_django() -> None:
 
 def test_each_permission_class_decides_by_its_own_key() -> None:
     """And the view is given the last one's."""
-    make_key("by name", allowed_domains=[SHOP])
-    _key, token = make_key("by token", allowed_domains=[SHOP, EVIL])
+    make_key(name="by name", domains=[SHOP])
+    _key, token = make_key(name="by token", domains=[SHOP, EVIL])
     served = body(send("by name", "/both/", token=token))
     assert (served["key"], served["auth"]) == ("by token", "by name")
     assert reason(send("by name", "/both/", EVIL, token=token)) == "origin_not_listed"
@@ -245,13 +245,13 @@ def test_each_permission_class_decides_by_its_own_key() -> None:
 @pytest.mark.parametrize("url", ["/throttled/", "/throttled/dynamic/"])
 def test_a_throttle_counts_by_the_same_key(url: str) -> None:
     for name in ("one", "two"):
-        make_key(name)
+        make_key(name=name)
         statuses = [send(name, url, REMOTE_ADDR=ELSEWHERE).status_code for _time in range(2)]
         assert statuses == [200, 429]
 
 
 def test_what_a_credential_serves_counts_as_use() -> None:
-    key, _token = make_key("mine")
+    key, _token = make_key(name="mine")
     send("mine")
     assert APIKey.objects.get(pk=key.pk).last_used_at is not None
 
@@ -261,16 +261,16 @@ def test_what_a_credential_serves_counts_as_use() -> None:
 def test_with_redis_a_credential_s_key_is_cached_and_a_change_heard_of(settings: Any) -> None:
     for config in settings.DATABASES.values():
         config["ATOMIC_REQUESTS"] = False
-    key, token = make_key("mine", allowed_domains=[SHOP])
+    key, token = make_key(name="mine", domains=[SHOP])
     QuerySet(APIKey).filter(pk=key.pk).update(last_used_at=timezone.now() - timedelta(seconds=5))
     with running_redis() as redis:
         settings.ALLOWLIST = {"FRESHNESS": redis.url}
         send(key.pk, "/by-number/")
         call("/by-name/", token, {"Origin": SHOP})
-        with Statements() as statements:
+        with statements() as sql:
             assert send(key.pk, "/by-number/").status_code == 200
             assert call("/by-name/", token, {"Origin": SHOP}).status_code == 200
-        assert statements.texts == []
+        assert sql == []
         key.restrict_domains([EVIL])
         assert reason(send(key.pk, "/by-number/")) == "origin_not_listed"
         assert reason(call("/by-name/", token, {"Origin": SHOP})) == "origin_not_listed"
@@ -282,7 +282,7 @@ class TestCookies:
     @pytest.fixture
     def client(self, make_user: Any) -> Client:
         user = make_user("visitor")
-        key, _token = make_key(user.get_username())
+        key, _token = make_key(name=user.get_username())
         client = Client(enforce_csrf_checks=True)
         client.force_login(user)
         session = client.session

@@ -18,10 +18,10 @@ from allowlist.models import APIKey
 from tests.conftest import MakeUser, User
 from tests.management import Api, encoded, snapshot, texts
 from tests.pages import Admin, Pages, rows
-from tests.probes import statements
 from tests.testapp.admin import ProjectAdmin
 from tests.testapp.models import Project
 from tests.testapp.sites import backoffice
+from tests.testing import statements
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PEOPLE = ("creator", "stranger", "superuser", "member", "powerless", "nobody")
@@ -451,7 +451,7 @@ def ours(creator: User) -> APIKey:
     "extra", [{}, {"allowed_domains-0-DELETE": "on"}, {"allowed_domains-0-domain": "stolen.example"}], ids=str
 )
 @pytest.mark.parametrize("initial", ["1", "0", "2"])
-def test_anothers_entry_is_not_moved_changed_or_removed_by_its_id_in_a_row(
+def test_another_users_entry_is_not_touched_by_its_id_in_a_row(
     creator: User, ours: APIKey, theirs: APIKey, extra: dict[str, str], initial: str
 ) -> None:
     site = Admin(creator)

@@ -21,20 +21,20 @@ from tests import databases
 from tests.conftest import User
 from tests.management import Api
 from tests.pages import Admin
-from tests.probes import (
+from tests.testing import (
     ALIASES,
     BLOG,
+    ELSEWHERE,
     INVALID,
-    OTHER_SERVER,
     SERVED,
     SERVER,
     SHOP,
-    ask,
     domains,
+    errors_of,
     ips,
     row,
-    told,
     used_now,
+    visit,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=ALIASES)
@@ -90,7 +90,7 @@ def refusals(outcomes: Sequence[Any]) -> Counter[str | None]:
     failed = [each for each in outcomes if isinstance(each, Exception)]
     refusals = [each for each in failed if isinstance(each, ValidationError)]
     assert refusals == failed
-    return Counter(told(each)[0].code for each in refusals)
+    return Counter(errors_of(each)[0].code for each in refusals)
 
 
 @pytest.fixture
@@ -245,7 +245,7 @@ class TestOnAndOff:
         assert meet(other.save, key.allow_all_ips) is None
         assert (row(key).ip_mode, ips(key)) == ("all", [])
 
-    def test_what_is_added_after_it_was_turned_off_waits_for_it_to_be_turned_on(self, key: APIKey) -> None:
+    def test_an_entry_added_to_a_disabled_list_waits_until_it_is_enabled(self, key: APIKey) -> None:
         key.restrict_domains([SHOP])
         other = row(key)
         added = meet(key.allow_all_domains, lambda: other.add_domains([BLOG]))
@@ -279,11 +279,11 @@ class TestOnAndOff:
         isolated(isolation)
         removals: list[Callable[[], Any]] = [
             lambda: row(key).remove_ips([SERVER]),
-            lambda: row(key).remove_ips([OTHER_SERVER]),
-            AllowedIP.objects.filter(ip=OTHER_SERVER).delete,
+            lambda: row(key).remove_ips([ELSEWHERE]),
+            AllowedIP.objects.filter(ip=ELSEWHERE).delete,
         ]
         for number in range(6):
-            row(key).restrict_ips([SERVER, OTHER_SERVER])
+            row(key).restrict_ips([SERVER, ELSEWHERE])
             outcomes = at_once(in_request(removals[0]), in_request(removals[1 + number % 2]))
             assert set(refusals(outcomes)) <= {"empty_list", "busy"}
             assert (row(key).ip_mode, len(ips(key))) == ("listed", 1)
@@ -305,14 +305,14 @@ class TestOneList:
             assert not refusals(outcomes)
             assert sorted(domains(key)) in [sorted(each) for each in lists]
 
-    def test_the_same_entry_added_by_many_is_there_once_and_told_to_the_others(self, key: APIKey) -> None:
+    def test_an_entry_added_by_many_is_stored_once_and_reported_to_others(self, key: APIKey) -> None:
         outcomes = at_once(*[lambda: row(key).add_domains([SHOP])] * 10)
         assert not refusals(outcomes)
         assert Counter(len(each.entries) for each in outcomes) == {1: 1, 0: 9}
         assert Counter(len(each.duplicates) for each in outcomes) == {1: 9, 0: 1}
         assert domains(key) == [SHOP]
 
-    def test_the_same_entry_saved_by_many_is_there_once_and_refused_to_the_others(self, key: APIKey) -> None:
+    def test_an_entry_saved_by_many_is_stored_once_and_refused_to_others(self, key: APIKey) -> None:
         outcomes = at_once(*[lambda: AllowedDomain(key=row(key), domain=SHOP).save()] * 10)
         assert refusals(outcomes) == {"duplicate": 9}
         assert domains(key) == [SHOP]
@@ -351,7 +351,7 @@ class TestOneList:
 
 
 class TestKeys:
-    def test_a_stale_rename_at_the_moment_of_a_restriction_does_not_open_the_key(self, key: APIKey) -> None:
+    def test_a_stale_rename_during_a_restriction_does_not_open_the_key(self, key: APIKey) -> None:
         for number in range(10):
             row(key).allow_all_domains()
             stale, other = row(key), row(key)
@@ -371,13 +371,13 @@ class TestKeys:
             outcomes = at_once(row(key).revoke, lambda: row(key).rotate(timedelta(hours=1)))
             assert refusals(outcomes) in [{}, {"revoked": 1}]
             assert row(key).revoked_at is not None
-            assert ask(old) == INVALID
-            assert all(ask(token) == INVALID for token in outcomes if isinstance(token, str))
+            assert visit(old) == INVALID
+            assert all(visit(token) == INVALID for token in outcomes if isinstance(token, str))
 
     def test_rotations_at_once_leave_one_token(self, key: APIKey) -> None:
         tokens = [key.token, *at_once(*[lambda: row(key).rotate()] * 8)]
-        assert sorted(ask(token).status for token in tokens) == [200, *[401] * 8]
-        assert ask(row(key).token) == SERVED
+        assert sorted(visit(token).status for token in tokens) == [200, *[401] * 8]
+        assert visit(row(key).token) == SERVED
 
     @pytest.mark.parametrize("by_queryset", [False, True])
     def test_an_entry_added_while_its_key_is_deleted_is_refused_or_gone(
@@ -407,7 +407,7 @@ class TestKeys:
             answers: list[tuple[bool, Any]] = []
             while not answers or not answers[-1][0]:
                 is_over = ended.is_set()
-                answers.append((is_over, ask(token)))
+                answers.append((is_over, visit(token)))
             return answers
 
         def finish() -> None:
@@ -525,7 +525,7 @@ def test_each_drivers_word_for_others_in_the_way_is_known(names: dict[str, str])
     error.__cause__ = DriverError(**names)
     with pytest.raises(ValidationError) as caught, writing("default"):
         raise error
-    assert told(caught.value)[0].code == "busy"
+    assert errors_of(caught.value)[0].code == "busy"
 
 
 class TestInEachOthersWay:
@@ -596,31 +596,31 @@ class TestInEachOthersWay:
 class TestLastUse:
     def test_a_locked_row_neither_delays_nor_fails_a_request(self, key: APIKey) -> None:
         with uncommitted(lambda: row(key).add_domains([BLOG])):
-            thread = Thread(lambda: ask(key.token))
+            thread = Thread(lambda: visit(key.token))
             thread.start()
             # While the lock is held: this returns only if the request does not wait for it.
             assert thread.finish() == SERVED
         assert row(key).last_used_at is None
-        assert ask(key.token) == SERVED
+        assert visit(key.token) == SERVED
         assert row(key).last_used_at is not None
 
     def test_many_requests_at_once_write_it_once_and_again_after_a_minute(self, key: APIKey) -> None:
         def use() -> Any:
-            assert ask(key.token) == SERVED
+            assert visit(key.token) == SERVED
             return row(key).last_used_at
 
         for _ in range(3):
             seen = {each for each in at_once(*[use] * 10) if each is not None}
             # On SQLite they may all have found the file locked: then the next request writes it.
-            assert ask(key.token) == SERVED
+            assert visit(key.token) == SERVED
             last = row(key).last_used_at
             assert last is not None
             assert seen <= {last}
             assert timezone.now() - last < timedelta(minutes=1)
-            assert ask(key.token) == SERVED
+            assert visit(key.token) == SERVED
             assert row(key).last_used_at == last
             long_ago = last - timedelta(minutes=2)
             APIKey.objects.update(last_used_at=long_ago)
-            assert ask(key.token) == SERVED
+            assert visit(key.token) == SERVED
             assert row(key).last_used_at != long_ago
             APIKey.objects.update(last_used_at=None)

@@ -21,24 +21,25 @@ from allowlist.enforcement.redis_connection import TrackingConnection
 from allowlist.models import APIKey, announcements
 from allowlist.models.announcements import LEASE, MAX_AGE, MAX_NAMES
 from allowlist.policy.tokens import Environment, Kind, Token
-from tests.calls import UNKNOWN, routed_to_other
 from tests.clock import Clock
 from tests.conftest import User
 from tests.demo_server import PATIENCE
-from tests.probes import (
+from tests.redis_server import RedisServer, encrypted, running_redis
+from tests.testing import (
     ALIASES,
     BLOG,
     INVALID,
     NOT_LISTED,
     SERVED,
     SHOP,
-    ask,
+    UNKNOWN,
     rolled_back,
+    routed_to_other,
     row,
     statements,
     used_now,
+    visit,
 )
-from tests.redis_server import RedisServer, encrypted, running_redis
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=ALIASES),
@@ -98,13 +99,13 @@ def key(creator: User) -> APIKey:
 def cost(token: str, origin: str = SHOP, answer: Any = SERVED) -> int:
     """Return how many statements a request sends."""
     with statements() as sent:
-        assert ask(token, origin) == answer
+        assert visit(token, origin) == answer
     return len(sent)
 
 
 def warm(key: APIKey) -> None:
     """Send requests until the key is cached."""
-    ask(key.token)
+    visit(key.token)
     assert cost(key.token) == 0
 
 
@@ -164,7 +165,7 @@ class TestHotPath:
         behind_our_back(key, last_used_at=None)
         cached_row(key).used_at = None
         connections[str(key._state.db)].close()
-        assert ask(key.token) == SERVED
+        assert visit(key.token) == SERVED
         assert row(key).last_used_at is not None
 
     def test_a_cached_key_ends_at_its_expiry(self, redis: RedisServer, key: APIKey) -> None:
@@ -211,7 +212,7 @@ class TestHotPath:
     ) -> None:
         warm(key)
         with routed_to_other():
-            assert ask(key.token) == INVALID
+            assert visit(key.token) == INVALID
         warm(key)
 
 
@@ -280,7 +281,7 @@ class TestChanges:
         warm(key)
         with pytest.raises(ZeroDivisionError):
             change()
-        assert ask(key.token) == NOT_LISTED
+        assert visit(key.token) == NOT_LISTED
 
     def test_changes_of_one_transaction_are_announced_together(self, redis: RedisServer, key: APIKey) -> None:
         other, _token = APIKey.objects.create_key(name="Other", creator=None, allowed_domains=[SHOP])
@@ -293,16 +294,16 @@ class TestChanges:
             other.restrict_domains([BLOG])
             key.add_domains([f"{BLOG}:8443"])
         assert redis.client.info("commandstats")["cmdstat_mset"]["calls"] == before + 1
-        assert ask(key.token) == ask(other.token) == NOT_LISTED
+        assert visit(key.token) == visit(other.token) == NOT_LISTED
         assert redis.client.keys() == []
 
     def test_a_policy_cached_under_other_settings_decides_nothing(
         self, redis: RedisServer, key: APIKey, settings: Any
     ) -> None:
         warm(key)
-        assert ask(key.token, None).reason == "origin_missing"
+        assert visit(key.token, None).reason == "origin_missing"
         settings.ALLOWLIST = {**settings.ALLOWLIST, "MISSING_ORIGIN": "allow"}
-        assert ask(key.token, None) == SERVED
+        assert visit(key.token, None) == SERVED
 
     def test_a_transaction_neither_fills_nor_uses_the_cache(self, redis: RedisServer, key: APIKey) -> None:
         with transaction.atomic():
@@ -315,7 +316,7 @@ class TestChanges:
     def test_a_connection_without_autocommit_fills_no_cache(self, redis: RedisServer, key: APIKey) -> None:
         transaction.set_autocommit(False)
         try:
-            ask(key.token)
+            visit(key.token)
             transaction.rollback()
             assert cost(key.token) == 1
         finally:
@@ -342,8 +343,8 @@ class TestChanges:
 
         with monkeypatch.context() as patch:
             patch.setattr(lookup, "_read", read_slowly)
-            assert ask(key.token) == SERVED
-        assert ask(key.token) == NOT_LISTED
+            assert visit(key.token) == SERVED
+        assert visit(key.token) == NOT_LISTED
 
     def test_an_unannounced_change_counts_after_the_maximum_age(
         self, redis: RedisServer, key: APIKey, clock: Clock
@@ -353,9 +354,9 @@ class TestChanges:
         for _ in range(int(MAX_AGE)):
             clock.now += 1
             settle(lambda: was_heard(clock))
-        assert ask(key.token) == SERVED
+        assert visit(key.token) == SERVED
         clock.now += 0.1
-        assert ask(key.token) == INVALID
+        assert visit(key.token) == INVALID
 
 
 class TestAway:
@@ -370,7 +371,7 @@ class TestAway:
         assert cost(key.token) == 1
         assert caplog.text.count("Redis is down (") == 1
         key.restrict_domains([BLOG])
-        assert ask(key.token) == NOT_LISTED
+        assert visit(key.token) == NOT_LISTED
         assert "Changed keys (1) could not be announced (" in caplog.text
 
     def test_killed_and_started_again(
@@ -388,13 +389,13 @@ class TestAway:
         assert "Redis is back" in caplog.text
         assert cost(key.token, answer=NOT_LISTED) == 0
         key.restrict_domains([SHOP])
-        assert ask(key.token) == SERVED
+        assert visit(key.token) == SERVED
 
     def test_flushed(self, mortal: RedisServer, key: APIKey) -> None:
         warm(key)
         behind_our_back(key, revoked_at=timezone.now())
         mortal.client.flushall()
-        settle(lambda: ask(key.token) == INVALID)
+        settle(lambda: visit(key.token) == INVALID)
 
     def test_paused(self, mortal: RedisServer, key: APIKey, clock: Clock) -> None:
         warm(key)
@@ -446,7 +447,7 @@ class TestAway:
         warm(key)
         behind_our_back(key, revoked_at=timezone.now())
         clock.now += LEASE + 0.1
-        assert ask(key.token) == INVALID
+        assert visit(key.token) == INVALID
 
     def test_a_server_that_is_not_redis(
         self, settings: Any, clock: Clock, key: APIKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -474,7 +475,7 @@ class TestAway:
         settings.ALLOWLIST = {"FRESHNESS": f"{redis.url}?protocol=2"}
         warm(key)
         key.restrict_domains([BLOG])
-        assert ask(key.token) == NOT_LISTED
+        assert visit(key.token) == NOT_LISTED
 
 
 @pytest.mark.needs("openssl")
@@ -501,7 +502,7 @@ class TestEncrypted:
         # TLS encrypts 16 KB at a time, less than this.
         others = [f"{number:032}" for number in range(MAX_NAMES - 1)]
         announcements.Announcement(secure.url, [*others, key.locator])()
-        assert ask(key.token) == INVALID
+        assert visit(key.token) == INVALID
 
     def test_it_stays_in_use_while_redis_lives(self, secure: RedisServer, key: APIKey, clock: Clock) -> None:
         warm(key)
@@ -537,7 +538,7 @@ class TestProcesses:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert cost(key.token) == 0
         key.restrict_domains([BLOG])
-        assert ask(key.token) == NOT_LISTED
+        assert visit(key.token) == NOT_LISTED
 
     def test_one_thread_connects_while_others_query_the_database(
         self, redis: RedisServer, key: APIKey, monkeypatch: pytest.MonkeyPatch

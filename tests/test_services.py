@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from tests import databases, services
 
-ROOT = Path(__file__).parent.parent
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
 NOWHERE = {
     "postgres": {"ALLOWLIST_POSTGRES_HOST": "127.0.0.1", "ALLOWLIST_POSTGRES_PORT": "1"},
     "mariadb": {"ALLOWLIST_MARIADB_HOST": "127.0.0.1", "ALLOWLIST_MARIADB_PORT": "1"},
@@ -101,3 +103,11 @@ def test_a_run_on_a_missing_database_ends_at_once_with_the_reason(tmp_path: Path
     run = run_pytest(tmp_path, SKIPS, ALLOWLIST_TEST_DB="postgres", **NOWHERE["postgres"])
     assert run.returncode == 2
     assert "ALLOWLIST_TEST_DB=postgres, but PostgreSQL is not reachable" in run.stdout + run.stderr
+
+
+def test_names_are_short_and_no_module_imports_a_test_module() -> None:
+    sources = [path.read_text() for path in TESTS.rglob("*.py")]
+    names = [name for source in sources for name in re.findall(r"def (test_\w+)", source)]
+    assert [name for name in names if len(name) >= 70] == []
+    imports = r"^ *(?:from|import) tests\.(?:\w+\.)*test_\w+"
+    assert [each for source in sources for each in re.findall(imports, source, re.MULTILINE)] == []

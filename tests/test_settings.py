@@ -13,7 +13,7 @@ from django.test import Client, override_settings
 from allowlist.conf import Settings, errors, settings
 from allowlist.models import APIKey
 from tests.conftest import User
-from tests.probes import (
+from tests.testing import (
     BLOG,
     INVALID,
     IP_NOT_LISTED,
@@ -21,9 +21,9 @@ from tests.probes import (
     SERVED,
     SERVER,
     SHOP,
-    Answer,
-    ask,
+    Outcome,
     refused,
+    visit,
 )
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -317,17 +317,17 @@ class TestEffects:
             _, token = APIKey.objects.create_key(
                 name="Shop", creator=creator, domain_mode="listed", ip_mode="listed"
             )
-            assert ask(token) == NOT_LISTED
+            assert visit(token) == NOT_LISTED
         with override_settings(ALLOWLIST={"EMPTY_LIST": "allow"}):
-            assert ask(token) == SERVED
+            assert visit(token) == SERVED
         # Under "refuse" too, a list that is on and empty (from before, or by raw SQL) matches nothing.
-        assert ask(token) == NOT_LISTED
+        assert visit(token) == NOT_LISTED
 
     def test_of_missing_origin(self, token: str) -> None:
-        assert ask(token, None) == Answer(403, "origin_missing")
+        assert visit(token, None) == Outcome(403, "origin_missing")
         with override_settings(ALLOWLIST={"MISSING_ORIGIN": "allow"}):
-            assert ask(token, None) == SERVED
-            assert ask(token, "null") == Answer(403, "origin_opaque")
+            assert visit(token, None) == SERVED
+            assert visit(token, "null") == Outcome(403, "origin_opaque")
 
     def test_of_trusted_proxies_and_the_client_ip_header(self, token: str) -> None:
         def answer(**headers: str) -> int:
@@ -359,24 +359,24 @@ class TestEffects:
             assert answer(f"/widget/alone/?key={token}") == 401
 
     def test_are_those_in_force_at_each_request(self, token: str) -> None:
-        assert ask(token, None, "192.0.2.1") == Answer(403, "origin_missing")
+        assert visit(token, None, "192.0.2.1") == Outcome(403, "origin_missing")
         with override_settings(ALLOWLIST={"MISSING_ORIGIN": "allow"}):
-            assert ask(token, None, "192.0.2.1") == IP_NOT_LISTED
-        assert ask(token, None, "192.0.2.1") == Answer(403, "origin_missing")
+            assert visit(token, None, "192.0.2.1") == IP_NOT_LISTED
+        assert visit(token, None, "192.0.2.1") == Outcome(403, "origin_missing")
 
 
 class TestWrongSettings:
     @pytest.mark.parametrize("wrong", [{"MAX_DOMAINS": "many"}, {"EMPTY_LISTS": "allow"}, None, "x"])
     def test_serve_nobody_where_checks_were_not_run(self, creator: User, wrong: Any) -> None:
         _, token = APIKey.objects.create_key(name="Shop", creator=creator)
-        assert ask(token) == SERVED
+        assert visit(token) == SERVED
         headers = {"X-API-Key": token, "Origin": SHOP}
         with override_settings(ALLOWLIST=wrong):
             for path in ("/widget/alone/", "/widget/paired/", "/widget/both/", "/widget/either/"):
                 response = Client(raise_request_exception=False).get(path, headers=headers)
                 assert response.status_code >= 400
-        assert ask(token) == SERVED
-        assert ask(token + "x") == INVALID
+        assert visit(token) == SERVED
+        assert visit(token + "x") == INVALID
 
     @pytest.mark.parametrize("field", ["domain_mode", "ip_mode", "condition"])
     def test_nor_do_rows_that_hold_what_is_none(self, creator: User, field: str) -> None:
@@ -384,4 +384,4 @@ class TestWrongSettings:
 
         _, token = APIKey.objects.create_key(name="Shop", creator=creator)
         QuerySet(APIKey).update(**{field: "none"})
-        assert ask(token) == Answer(503, "undecided")
+        assert visit(token) == Outcome(503, "undecided")

@@ -16,7 +16,7 @@ from allowlist.authentication import APIKeyAuthentication
 from allowlist.permissions import IsAllowlisted, IsAllowlistedQuietly
 from allowlist.policy.decision import Decision, Reason, Source
 from allowlist.signals import request_refused
-from tests.calls import ELSEWHERE, EVIL, SERVER, SHOP, UNKNOWN, Statements, call, make_key, set_raw
+from tests.testing import ELSEWHERE, EVIL, SERVER, SHOP, UNKNOWN, call, make_key, set_raw, statements
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.urls(__name__)]
 
@@ -123,7 +123,7 @@ def test_the_signal_is_django_s() -> None:
 def test_a_refusal_is_reported_once_with_all_that_is_known(
     heard: Heard, caplog: pytest.LogCaptureFixture
 ) -> None:
-    key, token = make_key(allowed_domains=[SHOP])
+    key, token = make_key(domains=[SHOP])
     assert call("/widget/", token, {"Origin": EVIL}).status_code == 403
     (sent,) = heard
     assert set(sent) == {"signal", "sender", "request", "key", "decision", "reason", "source"}
@@ -140,7 +140,7 @@ def test_a_refusal_is_reported_once_with_all_that_is_known(
 
 
 def test_a_served_request_is_not_reported(heard: Heard, caplog: pytest.LogCaptureFixture) -> None:
-    _, token = make_key(allowed_domains=[SHOP])
+    _, token = make_key(domains=[SHOP])
     assert call("/widget/", token, {"Origin": SHOP}).status_code == 200
     assert heard == []
     assert said(caplog) == []
@@ -164,7 +164,7 @@ def test_the_sender_is_the_recipe_s_class(heard: Heard) -> None:
 def test_a_request_is_reported_once(
     heard: Heard, caplog: pytest.LogCaptureFixture, headers: dict[str, str], method: str, url: str
 ) -> None:
-    _, token = make_key(allowed_domains=[SHOP])
+    _, token = make_key(domains=[SHOP])
     assert call(url, token, headers, method=method).status_code == 403
     assert (len(heard), len(said(caplog))) == (1, 1)
     call(url, token, headers, method=method)
@@ -244,7 +244,7 @@ def test_an_error_is_reported_as_undecided(heard: Heard) -> None:
 
 
 def test_a_key_that_only_reports_serves_and_reports(heard: Heard, caplog: pytest.LogCaptureFixture) -> None:
-    key, token = make_key(allowed_domains=[SHOP], enforcement="report")
+    key, token = make_key(domains=[SHOP], enforcement="report")
     answer = call("/widget/", token, {"Origin": EVIL})
     assert (answer.status_code, answer.json()) == (200, {"allowed": False})
     (sent,) = heard
@@ -276,7 +276,7 @@ def test_reporting_serves_what_the_lists_refuse_and_nothing_else(
 def test_the_token_is_in_no_log_line_and_in_no_signal(
     heard: Heard, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
-    key, token = make_key(kind=kind, allowed_ips=[SERVER])
+    key, token = make_key(kind=kind, ips=[SERVER])
     caplog.set_level("DEBUG")
     for headers in ({}, {"Origin": EVIL}, {"Sec-Fetch-Site": "none"}):
         call("/widget/", token, headers, REMOTE_ADDR=ELSEWHERE)
@@ -303,7 +303,7 @@ def test_a_receiver_that_raises_changes_nothing_and_is_logged(
     request_refused.connect(fails)
     request_refused.connect(heard)
     try:
-        _, token = make_key(allowed_domains=[SHOP])
+        _, token = make_key(domains=[SHOP])
         answer = call("/widget/", token, {"Origin": EVIL})
     finally:
         request_refused.disconnect(fails)
@@ -320,19 +320,19 @@ def test_a_report_s_failing_receiver_does_not_refuse() -> None:
 
     request_refused.connect(fails)
     try:
-        _, token = make_key(allowed_domains=[SHOP], enforcement="report")
+        _, token = make_key(domains=[SHOP], enforcement="report")
         assert call("/widget/", token, {"Origin": EVIL}).status_code == 200
     finally:
         request_refused.disconnect(fails)
 
 
 def test_reporting_costs_no_statement(heard: Heard) -> None:
-    _, token = make_key(allowed_domains=[SHOP])
+    _, token = make_key(domains=[SHOP])
     call("/widget/", token, {"Origin": EVIL})
-    with Statements() as statements:
+    with statements() as sql:
         call("/widget/", token, {"Origin": EVIL})
         assert heard[-1]["key"].name == "widget"
-    assert len(statements.texts) == 1
+    assert len(sql) == 1
 
 
 QUIETLY = [
@@ -348,7 +348,7 @@ QUIETLY = [
 def test_a_quiet_refusal_is_reported_once_if_the_request_is_refused(
     heard: Heard, url: str, headers: dict[str, str], sender: type, accept: str
 ) -> None:
-    key, token = make_key(allowed_domains=[SHOP])
+    key, token = make_key(domains=[SHOP])
     sent = {**headers, "Origin": EVIL, "Accept": accept}
     assert call(f"/quiet/{url}/", token, sent).status_code == 403
     assert [(each["key"], each["sender"]) for each in heard] == [(key, sender)]
@@ -359,7 +359,7 @@ def test_a_quiet_refusal_is_reported_once_if_the_request_is_refused(
 
 
 def test_a_key_that_only_reports_is_reported_by_the_quiet_permission_too(heard: Heard) -> None:
-    key, token = make_key(allowed_domains=[SHOP], enforcement="report")
+    key, token = make_key(domains=[SHOP], enforcement="report")
     assert call("/quiet/or/", token, {"Origin": EVIL}).status_code == 200
     assert [(each["key"], each["reason"]) for each in heard] == [(key, "origin_not_listed")]
 
@@ -370,7 +370,7 @@ def test_a_quiet_refusal_of_a_served_request_is_not_reported(
     heard: Heard, caplog: pytest.LogCaptureFixture, url: str, accept: str
 ) -> None:
     """The browsable page of "reading" asks whether it may show a form to write, which nobody sent."""
-    _, token = make_key(allowed_domains=[SHOP])
+    _, token = make_key(domains=[SHOP])
     sent = {"Origin": EVIL, "X-Teapot": "yes", "Accept": accept}
     for each in (token, None):
         assert call(f"/quiet/{url}/", each, sent).status_code == 200

@@ -6,7 +6,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.test import AsyncClient
 
-from tests.calls import ELSEWHERE, EVIL, SERVER, SHOP, body, call, is_done_within, make_key, reason
+from tests.testing import ELSEWHERE, EVIL, SERVER, SHOP, body, call, is_done_within, make_key, reason
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -70,7 +70,7 @@ def test_any_other_is_refused_with_its_reason(headers: dict[str, str], expected:
     ["a" * 100_000, "https://" + "a" * 100_000, "." * 100_000, "https://[" + ":" * 100_000, " " * 100_000],
 )
 def test_a_huge_header_is_judged_in_milliseconds(name: str, text: str) -> None:
-    _, token = make_key(allowed_domains=[SHOP])
+    _, token = make_key(domains=[SHOP])
     assert call(VIEW, token, {name: text}).status_code == 403
     assert is_done_within(0.1, lambda: call(VIEW, token, {name: text}))
 
@@ -79,7 +79,7 @@ def test_a_huge_header_is_judged_in_milliseconds(name: str, text: str) -> None:
     "raw", ["https://sh\xf6p.example.com", "\xff" * 10, "\xa0" + SHOP, SHOP + "\x85"], ids=ascii
 )
 def test_bytes_that_no_browser_sends_are_malformed_over_asgi(raw: str) -> None:
-    _, token = make_key(allowed_domains=[SHOP])
+    _, token = make_key(domains=[SHOP])
     get: Any = async_to_sync(AsyncClient().get)
     answer = get(VIEW, headers={"X-API-Key": token, "Origin": raw})
     assert reason(answer) == "origin_malformed"
@@ -88,7 +88,7 @@ def test_bytes_that_no_browser_sends_are_malformed_over_asgi(raw: str) -> None:
 
 
 def test_a_listed_page_is_served_over_asgi() -> None:
-    _, token = make_key("mine", allowed_domains=[SHOP])
+    _, token = make_key(name="mine", domains=[SHOP])
     get: Any = async_to_sync(AsyncClient().get)
     assert body(get(VIEW, headers={"X-API-Key": token, "Origin": SHOP}))["key"] == "mine"
     assert reason(get(VIEW, headers={"X-API-Key": token, "Origin": EVIL})) == "origin_not_listed"
@@ -193,7 +193,7 @@ def test_a_key_that_only_reports_records_what_an_empty_list_would_refuse(setting
 
 
 def test_the_view_gets_the_entry_that_matched() -> None:
-    _, token = make_key(allowed_domains=["*.example.com"])
+    _, token = make_key(domains=["*.example.com"])
     assert body(call(VIEW, token, {"Origin": SHOP}))["entry"] == "*.example.com"
-    _, token = make_key(allowed_ips=["203.0.113.0/24"])
+    _, token = make_key(ips=["203.0.113.0/24"])
     assert body(call(VIEW, token, REMOTE_ADDR=SERVER))["entry"] == "203.0.113.0/24"

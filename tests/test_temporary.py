@@ -12,18 +12,18 @@ from django.utils import timezone
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
 from tests.conftest import User
 from tests.management import Api
-from tests.probes import (
+from tests.testing import (
     BLOG,
+    ELSEWHERE,
     IP_NOT_LISTED,
     NOT_LISTED,
-    OTHER_SERVER,
     SERVED,
     SERVER,
     SHOP,
-    ask,
     domains,
     refused,
     statements,
+    visit,
 )
 
 pytestmark = pytest.mark.django_db
@@ -46,17 +46,17 @@ def key(creator: User) -> APIKey:
         name="Shop",
         creator=creator,
         allowed_domains=[SHOP, {"domain": BLOG, "name": "Preview", "expires_at": TOMORROW}],
-        allowed_ips=[SERVER, {"ip": OTHER_SERVER, "expires_at": TOMORROW}],
+        allowed_ips=[SERVER, {"ip": ELSEWHERE, "expires_at": TOMORROW}],
     )[0]
 
 
 def test_an_entry_matches_until_it_ends_and_not_at_that_instant(key: APIKey, at: Moves) -> None:
-    assert (ask(key.token, BLOG), ask(key.token, SHOP, OTHER_SERVER)) == (SERVED, SERVED)
+    assert (visit(key.token, BLOG), visit(key.token, SHOP, ELSEWHERE)) == (SERVED, SERVED)
     at(TOMORROW - timedelta(microseconds=1))
-    assert (ask(key.token, BLOG), ask(key.token, SHOP, OTHER_SERVER)) == (SERVED, SERVED)
+    assert (visit(key.token, BLOG), visit(key.token, SHOP, ELSEWHERE)) == (SERVED, SERVED)
     at(TOMORROW)
-    assert (ask(key.token, BLOG), ask(key.token, SHOP, OTHER_SERVER)) == (NOT_LISTED, IP_NOT_LISTED)
-    assert ask(key.token) == SERVED
+    assert (visit(key.token, BLOG), visit(key.token, SHOP, ELSEWHERE)) == (NOT_LISTED, IP_NOT_LISTED)
+    assert visit(key.token) == SERVED
 
 
 @pytest.mark.parametrize("meaning", ["refuse", "deny", "allow"])
@@ -65,7 +65,7 @@ def test_a_list_whose_entries_have_all_ended_opens_nothing(creator: User, at: Mo
     key, token = APIKey.objects.create_key(name="Shop", creator=creator, allowed_domains=[temporary])
     at(TOMORROW)
     with override_settings(ALLOWLIST={"EMPTY_LIST": meaning}):
-        assert ask(token) == ask(token, BLOG) == NOT_LISTED
+        assert visit(token) == visit(token, BLOG) == NOT_LISTED
         assert key.explain(origin=SHOP).rules[0].nearest[0].difference == "expired"
         expected = nullcontext() if meaning == "deny" else refused("only_expired")
         with expected, key.editing() as edit:
@@ -75,7 +75,7 @@ def test_a_list_whose_entries_have_all_ended_opens_nothing(creator: User, at: Mo
 def test_expired_entries_are_removed_in_one_step(key: APIKey, at: Moves) -> None:
     at(TOMORROW)
     with key.editing() as edit:
-        assert (edit.domains.remove_expired(), edit.ips.remove_expired()) == ([BLOG], [OTHER_SERVER])
+        assert (edit.domains.remove_expired(), edit.ips.remove_expired()) == ([BLOG], [ELSEWHERE])
     assert domains(key) == [SHOP]
 
 
@@ -112,7 +112,7 @@ def test_giving_an_entry_again_sets_its_end_or_keeps_it(key: APIKey, at: Moves, 
     at(later)
     give([SHOP, BLOG])
     assert (end(key, SHOP), end(key, BLOG)) == (None, None)
-    assert ask(key.token) == SERVED
+    assert visit(key.token) == SERVED
 
 
 def test_a_renamed_entry_that_has_ended_stays_as_it_is(key: APIKey, at: Moves) -> None:
@@ -145,10 +145,10 @@ class TestLastMatched:
         ]
 
     def test_it_is_written_for_each_entry_that_let_a_request_in(self, key: APIKey) -> None:
-        assert ask(key.token, "https://evil.example") == NOT_LISTED
-        assert ask(key.token, SHOP, "198.51.100.1") == IP_NOT_LISTED
+        assert visit(key.token, "https://evil.example") == NOT_LISTED
+        assert visit(key.token, SHOP, "198.51.100.1") == IP_NOT_LISTED
         assert self.last() == [None] * 4
-        assert ask(key.token) == SERVED
+        assert visit(key.token) == SERVED
         shop, blog, server, other = self.last()
         assert shop == server
         assert shop is not None
@@ -156,16 +156,16 @@ class TestLastMatched:
 
     def test_it_is_written_at_most_once_an_hour(self, key: APIKey, at: Moves) -> None:
         at(NOW)
-        ask(key.token)
+        visit(key.token)
         at(NOW + timedelta(minutes=59))
         key.add_domains(["a.test"])
-        ask(key.token)
+        visit(key.token)
         assert self.last()[0] == NOW
         at(NOW + timedelta(minutes=60))
-        ask(key.token)
+        visit(key.token)
         assert self.last()[0] == NOW + timedelta(minutes=60)
         with statements() as sent:
-            ask(key.token)
+            visit(key.token)
         assert len(sent) == 1
 
 

@@ -24,8 +24,8 @@ from rest_framework.views import APIView
 from allowlist.permissions import IsAllowlisted, IsAllowlistedQuietly
 from allowlist.policy.tokens import Kind
 from allowlist.throttling import APIKeyRateThrottle
-from tests.calls import ELSEWHERE, EVIL, SERVER, SHOP, UNKNOWN, Answer, body, call, make_key, reason
 from tests.clock import MINUTE, Clock
+from tests.testing import ELSEWHERE, EVIL, SERVER, SHOP, UNKNOWN, Reply, body, call, make_key, reason
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
@@ -169,7 +169,7 @@ def ask(
     *,
     url: str = "/limited/",
     **headers: str,
-) -> Answer:
+) -> Reply:
     """Send a request from a page of ``origin`` at ``address``."""
     return call(url, token, {"Origin": origin, **headers}, REMOTE_ADDR=address)
 
@@ -182,7 +182,7 @@ def statuses(count: int, *args: Any, **kwargs: Any) -> list[int]:
 @pytest.fixture
 def token() -> str:
     """Return the token of a key that lists the shop."""
-    return make_key(allowed_domains=[SHOP])[1]
+    return make_key(domains=[SHOP])[1]
 
 
 @pytest.fixture(autouse=True)
@@ -211,7 +211,7 @@ def test_a_caller_is_served_up_to_the_rate(token: str) -> None:
 
 
 def test_each_key_has_its_own_count(token: str) -> None:
-    _key, other = make_key("other", allowed_domains=[SHOP])
+    _key, other = make_key(name="other", domains=[SHOP])
     assert statuses(3, token) == [200, 200, 429]
     assert statuses(3, other) == [200, 200, 429]
 
@@ -272,7 +272,7 @@ def test_of_several_throttles_each_counts_every_request(token: str, clock: Clock
 
 
 def test_an_unguarded_view_counts_by_key_too(token: str) -> None:
-    _key, other = make_key("other", allowed_domains=[SHOP])
+    _key, other = make_key(name="other", domains=[SHOP])
     assert statuses(3, token, url="/open/") == [200, 200, 429]
     assert statuses(3, other, url="/open/") == [200, 200, 429]
 
@@ -293,7 +293,7 @@ def test_a_refused_page_hits_the_rate(token: str) -> None:
 
 
 def test_a_refused_server_hits_the_rate() -> None:
-    _key, token = make_key(allowed_ips=[SERVER])
+    _key, token = make_key(ips=[SERVER])
     answers = [ask(token, None, ELSEWHERE) for _time in range(3)]
     assert [answer.status_code for answer in answers] == [403, 403, 429]
     assert reason(answers[0]) == "ip_not_listed"
@@ -310,11 +310,11 @@ def test_a_refused_caller_costs_the_others_nothing(token: str) -> None:
 
 def invalid_tokens() -> Iterator[tuple[str | None, int]]:
     """Yield what opens nothing, and the status it is answered with."""
-    revoked, revoked_token = make_key("revoked")
+    revoked, revoked_token = make_key(name="revoked")
     revoked.revoke()
     past = timezone.now() - timedelta(days=1)
-    _expired, expired_token = make_key("expired", expires_at=past)
-    _secret, secret_token = make_key("secret", kind=Kind.SECRET)
+    _expired, expired_token = make_key(name="expired", expires_at=past)
+    _secret, secret_token = make_key(name="secret", kind=Kind.SECRET)
     yield from ((token, 401) for token in (None, "mistyped", UNKNOWN, revoked_token, expired_token))
     yield secret_token, 403  # Sent by a page.
 
@@ -346,7 +346,7 @@ def test_a_key_in_the_path_has_its_own_count(token: str) -> None:
 
 
 def test_a_reported_refusal_is_counted_once() -> None:
-    _key, token = make_key(allowed_domains=[SHOP], enforcement="report")
+    _key, token = make_key(domains=[SHOP], enforcement="report")
     assert statuses(3, token, EVIL) == [200, 200, 429]
 
 

@@ -10,7 +10,18 @@ from django.test import override_settings
 
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
 from tests.conftest import MakeUser, User
-from tests.probes import BLOG, INVALID, NOT_LISTED, SERVED, SERVER, SHOP, ask, refused, statements, used_now
+from tests.testing import (
+    BLOG,
+    INVALID,
+    NOT_LISTED,
+    SERVED,
+    SERVER,
+    SHOP,
+    refused,
+    statements,
+    used_now,
+    visit,
+)
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -64,36 +75,36 @@ def test_keys_are_made_found_and_used_there_alone(creator: User) -> None:
     key, token = make(creator)
     APIKey.objects.using("other").update(last_used_at=None)
     with statements("default") as on_default, statements("other") as on_other:
-        assert ask(token) == SERVED
+        assert visit(token) == SERVED
     assert on_default == []
     assert on_other
     assert APIKey.objects.using("other").get().last_used_at is not None
     assert not APIKey.objects.using("default").exists()
     assert list(APIKey.objects.manageable_by(creator)) == [key]
     with statements("other") as on_other:
-        assert ask(token) == SERVED
+        assert visit(token) == SERVED
     assert len(on_other) == 1
 
 
 def test_every_way_to_write_writes_there_and_is_seen(creator: User) -> None:
     key, token = make(creator)
-    assert (ask(token), ask(token, BLOG)) == (SERVED, NOT_LISTED)
+    assert (visit(token), visit(token, BLOG)) == (SERVED, NOT_LISTED)
     with statements("default") as on_default:
         key.add_domains([BLOG])
-        assert ask(token, BLOG) == SERVED
+        assert visit(token, BLOG) == SERVED
         AllowedDomain.objects.filter(domain=BLOG).delete()
-        assert ask(token, BLOG) == NOT_LISTED
+        assert visit(token, BLOG) == NOT_LISTED
         AllowedDomain(key=key, domain=BLOG).save()
-        assert ask(token, BLOG) == SERVED
+        assert visit(token, BLOG) == SERVED
         key.allowed_domains.get(domain=BLOG).delete()
-        assert ask(token, BLOG) == NOT_LISTED
+        assert visit(token, BLOG) == NOT_LISTED
         AllowedDomain.objects.bulk_create([AllowedDomain(key=key, domain=BLOG)])
-        assert ask(token, BLOG) == SERVED
+        assert visit(token, BLOG) == SERVED
         key.allow_all_ips()
         key.name = "Renamed"
         key.save()
         key.revoke()
-        assert ask(token) == INVALID
+        assert visit(token) == INVALID
     assert on_default == []
     assert APIKey.objects.using("other").get().name == "Renamed"
     assert not AllowedIP.objects.using("other").exists()
@@ -119,7 +130,7 @@ def test_without_a_router_a_database_is_chosen_by_using() -> None:
     assert [each.domain for each in key.allowed_domains.all()] == [BLOG, SHOP]
     assert APIKey.objects.using("other").get().name == "Renamed"
     # Requests ask where the router says, which is the default database.
-    assert ask(token) == INVALID
+    assert visit(token) == INVALID
 
 
 def test_the_same_primary_key_on_two_databases_is_two_keys() -> None:
@@ -132,25 +143,25 @@ def test_the_same_primary_key_on_two_databases_is_two_keys() -> None:
             edit.domains.restrict([page])
         plain.update(revision=uuid.UUID(int=4711))
     for _ in range(2):
-        assert (ask(tokens["default"]), ask(tokens["default"], BLOG)) == (SERVED, NOT_LISTED)
+        assert (visit(tokens["default"]), visit(tokens["default"], BLOG)) == (SERVED, NOT_LISTED)
         with routed(KeysElsewhere):
-            assert (ask(tokens["other"]), ask(tokens["other"], BLOG)) == (NOT_LISTED, SERVED)
+            assert (visit(tokens["other"]), visit(tokens["other"], BLOG)) == (NOT_LISTED, SERVED)
 
 
 def test_what_decides_is_never_read_from_a_replica(creator: User) -> None:
     with routed(LaggingReplica):
         key, token = make(creator)
         assert not APIKey.objects.exists()
-        assert (ask(token), ask(token, BLOG)) == (SERVED, NOT_LISTED)
+        assert (visit(token), visit(token, BLOG)) == (SERVED, NOT_LISTED)
         key.add_domains([BLOG])
-        assert ask(token, BLOG) == SERVED
+        assert visit(token, BLOG) == SERVED
         AllowedDomain.objects.filter(domain=BLOG).delete()
-        assert ask(token, BLOG) == NOT_LISTED
+        assert visit(token, BLOG) == NOT_LISTED
         AllowedDomain.objects.bulk_create([AllowedDomain(key=key, domain=BLOG)])
         with refused("duplicate"):
             AllowedDomain(key=key, domain=BLOG).save()
         key.revoke()
-        assert ask(token) == INVALID
+        assert visit(token) == INVALID
         with refused("revoked"):
             key.rotate()
         APIKey.objects.all().delete()

@@ -20,8 +20,8 @@ from allowlist.enforcement.redis_connection import TrackingConnection
 from allowlist.enforcement.responses import Refusal
 from allowlist.models import APIKey
 from allowlist.policy.decision import Reason
-from tests.calls import make_key
 from tests.redis_server import running_redis
+from tests.testing import make_key
 
 DATES = {"expires_at": timedelta(days=1), "last_used_at": timedelta(days=-1), "revoked_at": timedelta(0)}
 

@@ -10,8 +10,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from example_project import recipes
-from tests.calls import DOMAIN_MESSAGE
 from tests.demo_server import PATIENCE, Demo, free_port, running_demo
+from tests.testing import DOMAIN_MESSAGE
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium")]
 

@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 
 from allowlist.models import APIKey
 from example_project.recipes.impler.models import Project
-from tests.calls import Answer, body
-from tests.recipes import ask, logged_in
+from tests.recipes import logged_in
+from tests.testing import Reply, body, call
 
 pytestmark = [pytest.mark.recipe("impler"), pytest.mark.django_db(databases="__all__")]
 
@@ -25,7 +25,7 @@ EVERY_REQUEST = pytest.mark.parametrize(
 @pytest.fixture
 def project(creator: Any) -> Project:
     """Return a project that its creator made in the web app, with nothing configured."""
-    made = ask("/v1/projects", method="POST", data={"name": "Customers"}, client=logged_in(creator))
+    made = call("/v1/projects", method="POST", data={"name": "Customers"}, client=logged_in(creator))
     return Project.objects.get(pk=body(made)["id"])
 
 
@@ -36,10 +36,10 @@ def member(stranger: Any, project: Project) -> Any:
     return stranger
 
 
-def save(project: Project, *domains: Any, method: str = "PUT", user: Any = None, **more: Any) -> Answer:
+def save(project: Project, *domains: Any, method: str = "PUT", user: Any = None, **more: Any) -> Reply:
     """Send the whole list as “Save Domains” does, by default as the project's creator."""
     client = logged_in(project.key.creator if user is None else user)
-    return ask(settings_of(project), method=method, data={"allowed_domains": domains}, client=client, **more)
+    return call(settings_of(project), method=method, data={"allowed_domains": domains}, client=client, **more)
 
 
 def configure(project: Project, *domains: str) -> None:
@@ -50,7 +50,7 @@ def configure(project: Project, *domains: str) -> None:
 
 def configured(project: Project) -> list[str]:
     """Return the list as its creator reads it."""
-    shown = ask(settings_of(project), client=logged_in(project.key.creator))
+    shown = call(settings_of(project), client=logged_in(project.key.creator))
     return list(body(shown)["allowed_domains"])
 
 
@@ -61,7 +61,7 @@ def settings_of(project: Project) -> str:
 
 def widget(project: Project, *origins: str | None) -> list[int]:
     """Return the statuses of the project's widget, requested by pages of the origins or a server (None)."""
-    return [ask("/v1/widget", project.key.token, origin=origin).status_code for origin in origins]
+    return [call("/v1/widget", project.key.token, origin=origin).status_code for origin in origins]
 
 
 # How it works
@@ -90,7 +90,7 @@ def test_the_table_of_requests(
 ) -> None:
     """Rows 1 to 4 of the table, for the widget and the API; the sentences above it say the same."""
     configure(project, *domains)
-    response = ask(token=project.key.token, **request_of, **source)
+    response = call(token=project.key.token, **request_of, **source)
     if is_served:
         assert (response.status_code, body(response)["project"]) == (status, "Customers")
     else:
@@ -122,7 +122,7 @@ def test_a_creator_has_no_way_to_restrict_servers(project: Project) -> None:
 def test_a_browser_that_hides_its_page_is_no_server(project: Project) -> None:
     """Differs on purpose: “typical of server-to-server calls” is not true of this request."""
     configure(project, YOURAPP)
-    refused = ask("/v1/widget", project.key.token, headers={"Sec-Fetch-Site": "cross-site"})
+    refused = call("/v1/widget", project.key.token, headers={"Sec-Fetch-Site": "cross-site"})
     assert (refused.status_code, body(refused)["reason"]) == (401, "origin_hidden")
 
 
@@ -159,21 +159,21 @@ def test_team_members_have_other_access(project: Project, member: Any, superuser
     configure(project, YOURAPP)
     shown = {"id": project.pk, "name": "Customers", "api_key": project.key.token}
     for user, projects in ((member, [shown]), (project.key.creator, [shown]), (superuser, [])):
-        assert body(ask("/v1/projects", client=logged_in(user))) == projects
+        assert body(call("/v1/projects", client=logged_in(user))) == projects
 
 
 def test_the_key_is_no_login(project: Project) -> None:
     """“the settings UI is authenticated via your user session, not the API key”"""
     path, token, data = settings_of(project), project.key.token, {"allowed_domains": [MALICIOUS]}
     for headers in ({"X-API-Key": token}, {"Authorization": f"Api-Key {token}"}):
-        assert ask(path, method="PUT", data=data, headers=headers).status_code == 403
+        assert call(path, method="PUT", data=data, headers=headers).status_code == 403
     assert configured(project) == []
 
 
 def test_a_key_without_a_project_opens_nothing(creator: Any) -> None:
     """“your project's API key” is the key that the project was created with."""
     _key, token = APIKey.objects.create_key(name="alone", creator=creator)
-    assert ask("/v1/widget", token).status_code == 404
+    assert call("/v1/widget", token).status_code == 404
 
 
 # Configuring allowed domains
@@ -202,7 +202,7 @@ def test_only_http_and_https_origins_are_accepted(project: Project, entry: str) 
 def test_what_is_no_list_is_refused(project: Project, data: Any) -> None:
     """“Save Domains” sends the whole list: a missing list isn't the empty one, which would open the key."""
     configure(project, YOURAPP)
-    sent = ask(settings_of(project), method="PUT", data=data, client=logged_in(project.key.creator))
+    sent = call(settings_of(project), method="PUT", data=data, client=logged_in(project.key.creator))
     assert sent.status_code == 400
     assert configured(project) == [YOURAPP]
 
@@ -246,10 +246,10 @@ def test_the_example(project: Project, request_of: Any, status: int) -> None:
     """
     ours, token = "https://app.yourcompany.com", project.key.token
     configure(project, ours)
-    assert ask(token=token, origin=MALICIOUS, **request_of).status_code == 401
+    assert call(token=token, origin=MALICIOUS, **request_of).status_code == 401
     preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key"}
-    asked = ask(request_of["path"], method="OPTIONS", origin=ours, headers=preflight)
-    served = ask(token=token, origin=ours, **request_of)
+    asked = call(request_of["path"], method="OPTIONS", origin=ours, headers=preflight)
+    served = call(token=token, origin=ours, **request_of)
     assert (asked.status_code, served.status_code) == (200, status)
     assert asked["Access-Control-Allow-Origin"] == served["Access-Control-Allow-Origin"] == ours
 

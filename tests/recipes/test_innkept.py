@@ -13,10 +13,10 @@ from django.utils import timezone
 from allowlist.models import APIKey
 from example_project.configurator.demo import Addresses
 from example_project.configurator.models import Lead
-from tests.calls import Answer, reason, set_raw
 from tests.clock import MINUTE, Clock
 from tests.pages import Admin
-from tests.recipes import ask, load
+from tests.recipes import load
+from tests.testing import Reply, call, reason, set_raw
 
 pytestmark = [pytest.mark.django_db, pytest.mark.recipe("innkept")]
 
@@ -47,14 +47,14 @@ def dashboard(creator: Any) -> Admin:
     return Admin(creator)
 
 
-def config(key: APIKey, origin: str | None = None, **options: Any) -> Answer:
+def config(key: APIKey, origin: str | None = None, **options: Any) -> Reply:
     """Load the widget's config from a page of ``origin``."""
-    return ask(CONFIG, key.token, origin=origin, **options)
+    return call(CONFIG, key.token, origin=origin, **options)
 
 
-def submit(key: APIKey, origin: str | None = None, **options: Any) -> Answer:
+def submit(key: APIKey, origin: str | None = None, **options: Any) -> Reply:
     """Submit a lead from a page of ``origin``."""
-    return ask(SUBMIT, key.token, method="POST", data=LEAD, origin=origin, **options)
+    return call(SUBMIT, key.token, method="POST", data=LEAD, origin=origin, **options)
 
 
 def works(key: APIKey, *origins: str) -> list[str]:
@@ -76,7 +76,7 @@ def test_the_publishable_key_is_no_secret(locked: APIKey, dashboard: Admin) -> N
     assert locked.token.startswith("pk_live_")
     assert locked.token in dashboard.get(f"{locked.pk}/change/").text
     # It may be in a URL, too, as the query parameter of an <img> or <iframe>.
-    assert ask(f"{CONFIG}?key={locked.token}", origin=HOTEL).status_code == 200
+    assert call(f"{CONFIG}?key={locked.token}", origin=HOTEL).status_code == 200
 
 
 def test_a_copied_key_brings_no_fake_leads(locked: APIKey) -> None:
@@ -258,7 +258,7 @@ def test_the_page_embeds_the_widget_with_its_small_error(creator: Any, settings:
 def test_the_browser_s_console_shows_a_403_from_the_api(locked: APIKey) -> None:
     """'The browser console shows a 403 from the API.' CORS doesn't block the request."""
     asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-api-key"}
-    preflight = ask(CONFIG, method="OPTIONS", origin=COPYCAT, headers=asked)
+    preflight = call(CONFIG, method="OPTIONS", origin=COPYCAT, headers=asked)
     response = config(locked, COPYCAT)
     assert (preflight.status_code, response.status_code) == (200, 403)
     assert [each["Access-Control-Allow-Origin"] for each in (preflight, response)] == [COPYCAT, COPYCAT]
@@ -298,7 +298,7 @@ def test_refused_callers_hit_the_rate_limit_too(locked: APIKey, clock: Clock) ->
     """'they still hit your rate limits': with a listed origin that comes too late, and without a key."""
     assert [config(locked, COPYCAT).status_code for _time in range(60)] == [403] * 60
     assert config(locked, HOTEL, headers={"X-Forwarded-For": "203.0.113.8"}).status_code == 429
-    guesses = [ask(CONFIG, f"pk_live_{number:044d}", origin=HOTEL).status_code for number in range(61)]
+    guesses = [call(CONFIG, f"pk_live_{number:044d}", origin=HOTEL).status_code for number in range(61)]
     assert guesses == [401] * 60 + [429]
 
 

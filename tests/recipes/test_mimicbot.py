@@ -10,9 +10,9 @@ from rest_framework.authtoken.models import Token
 from allowlist.models import APIKey
 from example_project.configurator.demo import Addresses
 from example_project.recipes.mimicbot.models import Bot
-from tests.calls import DOMAIN_MESSAGE, UNKNOWN, Answer, body
 from tests.pages import Admin
-from tests.recipes import ask, load, logged_in
+from tests.recipes import load, logged_in
+from tests.testing import DOMAIN_MESSAGE, UNKNOWN, Reply, body, call
 
 pytestmark = [pytest.mark.recipe("mimicbot"), pytest.mark.django_db(databases="__all__")]
 
@@ -27,9 +27,9 @@ def owner(creator: Any) -> Client:
     return logged_in(creator)
 
 
-def write(client: Client | None, path: str, data: Any = None, method: str = "POST", **options: Any) -> Answer:
+def write(client: Client | None, path: str, data: Any = None, method: str = "POST", **options: Any) -> Reply:
     """Call the owners' API."""
-    return ask(f"/api/bots{path}", method=method, data=data, client=client, **options)
+    return call(f"/api/bots{path}", method=method, data=data, client=client, **options)
 
 
 def make(client: Client, origins: Any = None, **config: Any) -> Any:
@@ -41,14 +41,14 @@ def make(client: Client, origins: Any = None, **config: Any) -> Any:
     return body(response)
 
 
-def patch(client: Client, bot: Any, origins: Any) -> Answer:
+def patch(client: Client, bot: Any, origins: Any) -> Reply:
     """Send a list of origins to a bot there is."""
     return write(client, f"/{bot['id']}", {"widgetConfig": {"allowedOrigins": origins}}, "PATCH")
 
 
-def boot(bot: Any, origin: str | None = None, **options: Any) -> Answer:
+def boot(bot: Any, origin: str | None = None, **options: Any) -> Reply:
     """Fetch the config as the widget does: with no header of its own, the bot being in the path."""
-    return ask(f"/v1/public/bots/{bot['publicId']}/config", origin=origin, **options)
+    return call(f"/v1/public/bots/{bot['publicId']}/config", origin=origin, **options)
 
 
 def loads(bot: Any, origin: str | None = None, **options: Any) -> bool:
@@ -269,9 +269,9 @@ def test_the_key_that_is_judged_is_the_bot_that_is_shown(owner: Client) -> None:
     """“Your allowedOrigins list is the allowlist”: that of the bot which is answered."""
     ours, theirs = make(owner, [APEX]), make(owner, [EVIL])
     # A key in the header goes before the one in the path.
-    response = ask(f"/v1/public/bots/{ours['publicId']}/config", theirs["publicId"], origin=EVIL)
+    response = call(f"/v1/public/bots/{ours['publicId']}/config", theirs["publicId"], origin=EVIL)
     assert (response.status_code, body(response)["publicId"]) == (200, theirs["publicId"])
-    response = ask(f"/v1/public/bots/{ours['publicId']}/config", theirs["publicId"], origin=APEX)
+    response = call(f"/v1/public/bots/{ours['publicId']}/config", theirs["publicId"], origin=APEX)
     assert response.status_code == 403
 
 
@@ -373,7 +373,7 @@ def test_nobody_and_no_widget_is_an_owner(owner: Client) -> None:
 def test_the_list_of_origins_cannot_be_switched_off_or_bypassed(owner: Client, change: Any) -> None:
     """“Allowlist of site origins where the widget is permitted to load its config”, and nothing beside it."""
     bot = make(owner, [APEX])
-    refused = ask(f"/api/keys/{APIKey.objects.get().pk}/", data=change, method="PATCH", client=owner)
+    refused = call(f"/api/keys/{APIKey.objects.get().pk}/", data=change, method="PATCH", client=owner)
     assert refused.status_code == 400
     assert (loads(bot, APEX), loads(bot, EVIL), loads(bot)) == (True, False, False)
 

@@ -9,9 +9,9 @@ from django.test import Client
 from allowlist.models import APIKey
 from allowlist.policy.tokens import Kind
 from example_project.configurator.demo import Addresses
-from tests.calls import DOMAIN_MESSAGE, IP_MESSAGE, Answer, body, reason
 from tests.pages import Admin, rows
-from tests.recipes import ask, load
+from tests.recipes import load
+from tests.testing import DOMAIN_MESSAGE, IP_MESSAGE, Reply, body, call, reason
 
 pytestmark = [pytest.mark.django_db, pytest.mark.recipe("security-page")]
 
@@ -43,9 +43,9 @@ def tab(creator: Any) -> Admin:
     return Admin(creator)
 
 
-def resources(key: APIKey, origin: str | None = None, address: str = OTHER_SERVER) -> Answer:
+def resources(key: APIKey, origin: str | None = None, address: str = OTHER_SERVER) -> Reply:
     """Make an API call: from a page of ``origin``, or as a server where None."""
-    return ask(RESOURCES, key.token, origin=origin, REMOTE_ADDR=address)
+    return call(RESOURCES, key.token, origin=origin, REMOTE_ADDR=address)
 
 
 def is_permitted(key: APIKey, origin: str | None = None, address: str = OTHER_SERVER) -> bool:
@@ -101,7 +101,7 @@ def test_the_ip_list_is_for_servers(key: APIKey) -> None:
 
 def test_without_a_key_a_listed_origin_is_refused_too(restricted: APIKey) -> None:
     """'Using API Keys together with the Security feature strengthens protection'"""
-    assert ask(RESOURCES, origin=SITE, REMOTE_ADDR=SERVER).status_code == 401
+    assert call(RESOURCES, origin=SITE, REMOTE_ADDR=SERVER).status_code == 401
 
 
 # Register a domain, register a source IP
@@ -305,17 +305,17 @@ def test_a_key_kept_on_a_server_is_secret_and_restricted_by_ip(creator: Any) -> 
     _key, token = APIKey.objects.create_key(
         name="Server", creator=creator, kind=Kind.SECRET, allowed_ips=[SERVER]
     )
-    allowed, denied = (ask(RESOURCES, token, REMOTE_ADDR=address) for address in (SERVER, OTHER_SERVER))
+    allowed, denied = (call(RESOURCES, token, REMOTE_ADDR=address) for address in (SERVER, OTHER_SERVER))
     assert (allowed.status_code, denied.status_code) == (200, 403)
-    assert reason(ask(RESOURCES, token, origin=SITE, REMOTE_ADDR=SERVER)) == "secret_key_in_browser"
+    assert reason(call(RESOURCES, token, origin=SITE, REMOTE_ADDR=SERVER)) == "secret_key_in_browser"
 
 
 def test_keys_are_rotated(key: APIKey) -> None:
     """'Rotate API keys periodically.'"""
     key.restrict_domains(["example.com"])
     tokens = [key.token, key.rotate()]
-    assert [ask(RESOURCES, token, origin=SITE).status_code for token in tokens] == [401, 200]
-    assert ask(RESOURCES, tokens[1], origin=OTHER_SITE).status_code == 403
+    assert [call(RESOURCES, token, origin=SITE).status_code for token in tokens] == [401, 200]
+    assert call(RESOURCES, tokens[1], origin=OTHER_SITE).status_code == 403
 
 
 def test_an_entry_that_is_removed_opens_nothing_any_more(key: APIKey) -> None:

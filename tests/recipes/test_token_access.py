@@ -8,9 +8,9 @@ from django.core.exceptions import ValidationError
 from allowlist.models import APIKey
 from allowlist.policy.tokens import Kind
 from example_project.configurator.demo import Addresses
-from tests.calls import UNKNOWN, Answer, body
 from tests.pages import Admin
-from tests.recipes import ask, load
+from tests.recipes import load
+from tests.testing import UNKNOWN, Reply, body, call
 
 pytestmark = [pytest.mark.recipe("token-access"), pytest.mark.django_db(databases="__all__")]
 
@@ -35,12 +35,12 @@ def restricted(key: APIKey) -> APIKey:
     return key
 
 
-def orders(token: str | None, origin: str | None = None, address: str = SERVER, **options: Any) -> Answer:
+def orders(token: str | None, origin: str | None = None, address: str = SERVER, **options: Any) -> Reply:
     """Request the orders: from a page of ``origin``, or as a server where None."""
-    return ask(ORDERS, token, origin=origin, REMOTE_ADDR=address, **options)
+    return call(ORDERS, token, origin=origin, REMOTE_ADDR=address, **options)
 
 
-def is_granted(response: Answer) -> bool:
+def is_granted(response: Reply) -> bool:
     """Return whether the response shows the orders; if not, it is the refusal and nothing else."""
     if response.status_code == 200:
         assert [order["number"] for order in body(response)["orders"]] == [1001, 1002]
@@ -77,7 +77,7 @@ def test_a_secret_token_is_for_the_back_end_alone(creator: Any) -> None:
     assert not is_granted(orders(token, address=OTHER_SERVER))
     assert not is_granted(orders(token, SITE))
     # In a URL it is denied in the same words.
-    assert not is_granted(ask(f"{ORDERS}?key={token}", REMOTE_ADDR=SERVER))
+    assert not is_granted(call(f"{ORDERS}?key={token}", REMOTE_ADDR=SERVER))
     with pytest.raises(ValidationError):
         key.restrict_domains(["example.com"])
 

@@ -10,12 +10,12 @@ def main() -> None:
     """Create one key of each kind that the requests need."""
     django.setup()
     call_command("migrate", verbosity=0)
-    from tests.calls import SERVER, SHOP, make_key
+    from tests.testing import SERVER, SHOP, make_key
 
     keys = {
-        "page": make_key("page", allowed_domains=[SHOP]),
-        "server": make_key("server", kind="secret", allowed_ips=[SERVER]),
-        "local": make_key("local", kind="secret", allowed_ips=["127.0.0.1"]),
+        "page": make_key(name="page", domains=[SHOP]),
+        "server": make_key(name="server", kind="secret", ips=[SERVER]),
+        "local": make_key(name="local", kind="secret", ips=["127.0.0.1"]),
     }
     print(json.dumps({name: token for name, (_key, token) in keys.items()}))
 

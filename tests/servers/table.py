@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.calls import ELSEWHERE, EVIL, SERVER, SHOP
 from tests.servers.wire import GUARDED, REFUSED, raw
+from tests.testing import ELSEWHERE, EVIL, SERVER, SHOP
 
 
 @dataclass(frozen=True)

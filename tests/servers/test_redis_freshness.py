@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.calls import SHOP
 from tests.demo_server import PATIENCE, ROOT, free_port
 from tests.redis_server import running_redis
 from tests.servers.running import SERVERS, Endpoint, Server, Site, prepared, running, site_environment, sqlite
 from tests.servers.wire import ask, raw
+from tests.testing import SHOP
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("redis-server")]
 

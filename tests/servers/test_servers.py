@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from tests.calls import ELSEWHERE, SERVER, SHOP
 from tests.demo_server import ROOT, free_port
 from tests.servers.conftest import Served
 from tests.servers.running import REWRITING, SERVERS, Endpoint, Site, running
@@ -19,6 +18,7 @@ from tests.servers.table import (
     XFF,
 )
 from tests.servers.wire import Answer, ask, raw, send
+from tests.testing import ELSEWHERE, SERVER, SHOP
 
 pytestmark = pytest.mark.slow
 
