@@ -10,7 +10,7 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from tests import databases, services
+from tests import databases, demo_server, services
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
@@ -103,6 +103,11 @@ def test_a_run_on_a_missing_database_ends_at_once_with_the_reason(tmp_path: Path
     run = run_pytest(tmp_path, SKIPS, ALLOWLIST_TEST_DB="postgres", **NOWHERE["postgres"])
     assert run.returncode == 2
     assert "ALLOWLIST_TEST_DB=postgres, but PostgreSQL is not reachable" in run.stdout + run.stderr
+
+
+def test_a_port_is_reserved_until_the_process_ends() -> None:
+    port = demo_server.free_port()
+    assert not demo_server._reserve(port)
 
 
 def test_names_are_short_and_no_module_imports_a_test_module() -> None:
