@@ -28,6 +28,7 @@ def routes(
         path(key, key_viewset.as_view(ROW), name="key-detail"),
         path(f"{key}rotate/", key_viewset.as_view({"post": "rotate"}), name="key-rotate"),
         path(f"{key}revoke/", key_viewset.as_view({"post": "revoke"}), name="key-revoke"),
+        path(f"{key}check/", key_viewset.as_view({"post": "check"}), name="key-check"),
         *_entry_routes("domain", domain_viewset),
         *_entry_routes("ip", ip_viewset),
     ]

@@ -7,6 +7,8 @@ from django.utils.translation import gettext_lazy
 from .conf import settings
 from .policy import guards
 from .policy.decision import Mode
+from .policy.entries import display
+from .policy.explanation import Difference, Near
 from .policy.problems import EntryError, Problem
 
 SHOWN = 80
@@ -158,6 +160,68 @@ DID_YOU_MEAN: tuple[Promise, ...] = (
     gettext_lazy("Did you mean “%(first)s”, “%(second)s” or “%(third)s”?"),
 )
 """The question that offers one, two or three guesses."""
+
+
+NEAR: dict[Difference, tuple[Promise, Promise]] = {
+    Difference.EXPIRED: (
+        gettext_lazy("“%(seen)s” matches “%(entry)s”, but that entry has expired. Add it again?"),
+        gettext_lazy("“%(seen)s” matches “%(entry)s”, but that entry has expired."),
+    ),
+    Difference.SCHEME: (
+        gettext_lazy(
+            "“%(seen)s” isn't listed. “%(entry)s” is, but its scheme (http or https) differs. Add "
+            "“%(suggestion)s”?"
+        ),
+        gettext_lazy("“%(seen)s” isn't listed. “%(entry)s” is, but its scheme (http or https) differs."),
+    ),
+    Difference.PORT: (
+        gettext_lazy("“%(seen)s” isn't listed. “%(entry)s” is, but its port differs. Add “%(suggestion)s”?"),
+        gettext_lazy("“%(seen)s” isn't listed. “%(entry)s” is, but its port differs."),
+    ),
+    Difference.SUBDOMAIN: (
+        gettext_lazy(
+            "“%(seen)s” isn't listed. “%(entry)s” is, but it doesn't cover its subdomains. Add "
+            "“%(suggestion)s”?"
+        ),
+        gettext_lazy("“%(seen)s” isn't listed. “%(entry)s” is, but it doesn't cover its subdomains."),
+    ),
+    Difference.PARENT: (
+        gettext_lazy(
+            "“%(seen)s” isn't listed. “%(entry)s” is, but it doesn't cover the domain above it. Add "
+            "“%(suggestion)s”?"
+        ),
+        gettext_lazy("“%(seen)s” isn't listed. “%(entry)s” is, but it doesn't cover the domain above it."),
+    ),
+    Difference.TYPO: (
+        gettext_lazy(
+            "“%(seen)s” isn't listed. “%(entry)s” is, and looks much alike: check the spelling. Add "
+            "“%(suggestion)s”?"
+        ),
+        gettext_lazy("“%(seen)s” isn't listed. “%(entry)s” is, and looks much alike: check the spelling."),
+    ),
+    Difference.NETWORK: (
+        gettext_lazy(
+            "“%(seen)s” isn't listed. “%(entry)s” is, in the same network: the server's address may have "
+            "changed. Add “%(suggestion)s”?"
+        ),
+        gettext_lazy(
+            "“%(seen)s” isn't listed. “%(entry)s” is, in the same network: the server's address may have "
+            "changed."
+        ),
+    ),
+}
+"""How a listed entry differs from what was seen, with a suggestion and without one."""
+
+
+def near_sentence(near: Near, seen: str) -> str:
+    """Return the sentence about an entry that nearly matches ``seen``, a page's origin or an address."""
+    with_suggestion, without = NEAR[near.difference]
+    values = {
+        "seen": display(seen),
+        "entry": display(near.entry),
+        "suggestion": display(near.suggestion or ""),
+    }
+    return str((without if near.suggestion is None else with_suggestion) % values)
 
 
 def clean_domain(text: str) -> str:

@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from allowlist.models import APIKey
+from allowlist.validators import near_sentence
 from tests.conftest import User
+from tests.management import Api
 
 pytestmark = pytest.mark.django_db
 
@@ -122,3 +124,95 @@ def test_an_unreadable_address_is_a_value_error(key: APIKey) -> None:
     for ip in ("", "unknown", "203.0.113.7:80", "203.0.113.0/24"):
         with pytest.raises(ValueError, match="isn't an IP address"):
             key.explain(ip=ip)
+
+
+WWW = "https://www.example.com"
+SENTENCES = {
+    "expired": ("https://old.example", "matches “old.example”, but that entry has expired."),
+    "scheme": ("http://pay.example", "“https://pay.example” is, but its scheme (http or https) differs."),
+    "port": ("https://pay.example:8443", "“https://pay.example” is, but its port differs."),
+    "subdomain": (WWW, "“example.com” is, but it doesn't cover its subdomains. Add “www.example.com”?"),
+    "parent": ("https://shop.test", "“*.shop.test” is, but it doesn't cover the domain above it."),
+    "typo": ("https://exampel.com", "“example.com” is, and looks much alike: check the spelling."),
+}
+
+
+@pytest.mark.parametrize("difference", SENTENCES)
+def test_each_difference_is_a_sentence(key: APIKey, difference: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    end = timezone.now() + timedelta(days=1)
+    old = {"domain": "old.example", "expires_at": end}
+    key.add_domains(["https://pay.example", "*.shop.test", old])
+    monkeypatch.setattr("django.utils.timezone.now", lambda: end)
+    page, sentence = SENTENCES[difference]
+    near = key.explain(origin=page).rules[0].nearest[0]
+    assert near.difference == difference
+    assert sentence in near_sentence(near, page)
+
+
+def test_a_sentence_about_an_address_and_one_without_a_suggestion(key: APIKey) -> None:
+    (near,) = key.explain(origin="https://example.com", ip="203.0.113.8").rules[1].nearest
+    assert "in the same network" in near_sentence(near, "203.0.113.8")
+    with override_settings(ALLOWLIST={"MAX_DOMAINS": 1}):
+        (near,) = key.explain(origin=WWW).rules[0].nearest
+        assert near_sentence(near, WWW) == (
+            f"“{WWW}” isn't listed. “example.com” is, but it doesn't cover its subdomains."
+        )
+
+
+class TestAPI:
+    def check(self, api: Api, key: APIKey, body: Any) -> Any:
+        """Return what the API explains."""
+        return api.ok("POST", f"keys/{key.pk}/check/", body)
+
+    def test_it_shows_the_whole_explanation_with_message_and_hint(self, creator: User, key: APIKey) -> None:
+        shown = self.check(Api(creator), key, {"origin": WWW, "ip": "203.0.113.7"})
+        domain, ip = shown.pop("rules")
+        assert shown == {
+            "allowed": False,
+            "reason": "origin_not_listed",
+            "served": False,
+            "key_status": "active",
+            "page": WWW,
+            "ip": "203.0.113.7",
+            "message": (
+                "Permission denied. Check your security settings and ensure your domain is allowlisted."
+            ),
+            "hint": "Add this origin to the key's allowed domains.",
+        }
+        assert domain == {
+            "rule": "domain",
+            "applies": True,
+            "passed": False,
+            "reason": "origin_not_listed",
+            "entry": None,
+            "nearest": [
+                {
+                    "entry": "example.com",
+                    "name": "Shop",
+                    "difference": "subdomain",
+                    "suggestion": "www.example.com",
+                }
+            ],
+        }
+        assert (ip["rule"], ip["passed"], ip["entry"]) == ("ip", True, "203.0.113.7")
+
+    def test_the_address_is_the_caller_s_unless_one_is_given(self, creator: User, key: APIKey) -> None:
+        api, page = Api(creator), {"origin": "https://example.com"}
+        assert self.check(api, key, page)["ip"] == "127.0.0.1"
+        assert self.check(api, key, {**page, "ip": None})["reason"] == "ip_unknown"
+        allowed = self.check(api, key, {**page, "ip": "203.0.113.7"})
+        assert (allowed["allowed"], allowed["message"], allowed["hint"]) == (True, None, None)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"ip": "nowhere"},
+            {"ip": ""},
+            {"origin": "a\0b"},
+            {"referer": ["https://example.com"]},
+            {"sec_fetch_site": "\ud800"},
+            {"orgin": "https://example.com"},
+        ],
+    )
+    def test_a_wrong_value_is_a_400_by_field(self, creator: User, key: APIKey, body: Any) -> None:
+        assert list(Api(creator).refused("POST", f"keys/{key.pk}/check/", body)) == list(body)

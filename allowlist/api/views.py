@@ -17,6 +17,7 @@ from ..models.lists import DOMAINS, IPS, ListKind
 from ..models.locks import writing
 from ..signals import acting_as
 from .base import CreatorOnlyViewSet
+from .check import CheckSerializer
 from .serializers import (
     AllowedDomainSerializer,
     AllowedIPSerializer,
@@ -35,13 +36,13 @@ class HundredKeys(PageNumberPagination):
 
 
 class APIKeyViewSet(CreatorOnlyViewSet):
-    """Keys: list, create, read, change, delete, rotate, revoke."""
+    """Keys: list, create, read, change, delete, rotate, revoke, check."""
 
     serializer_class: type[BaseSerializer[Any]] = APIKeySerializer
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         """Return what reads the body: that of a step takes the step's own fields."""
-        steps = {"rotate": OverlapSerializer, "revoke": RevokeSerializer}
+        steps = {"rotate": OverlapSerializer, "revoke": RevokeSerializer, "check": CheckSerializer}
         return steps.get(self.action) or super().get_serializer_class()
 
     def get_queryset(self) -> QuerySet[APIKey]:
@@ -111,6 +112,13 @@ class APIKeyViewSet(CreatorOnlyViewSet):
         with self.editing(key):
             key.revoke()
         return Response(self.key_serializer(key).data)
+
+    def check(self, request: Request, **kwargs: Any) -> Response:
+        """Explain what a request with the key would get."""
+        key = self.get_key()
+        serializer: Any = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        return Response(serializer.explanation(key))
 
     def key_serializer(self, key: APIKey) -> Any:
         """Return the serializer of a key that a step changed."""
