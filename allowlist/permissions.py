@@ -41,7 +41,7 @@ class IsAllowlisted(RefusalResponses, KeySource, BasePermission):
 
 
 class IsAllowlistedQuietly(KeySource, BasePermission):
-    """Grants as ``IsAllowlisted`` does, but returns False, so that ``|`` and ``~`` ask on.
+    """Grants as ``IsAllowlisted`` does, but returns False, so that it can be combined with ``|`` and ``~``.
 
     A refusal is reported and counted by the view's throttles if the request is refused in the end.
     """

@@ -8,8 +8,8 @@
 cascades, queryset writes or ``loaddata``. Receivers get ``sender`` (APIKey), ``key`` (as changed; a deleted
 one keeps its primary key), ``action`` (``created``, ``updated``, ``rotated``, ``revoked``, ``taken_over`` or
 ``deleted``), ``user`` (who acted, None outside a request) and ``changes``: the old and the new value by
-field, and for each list a dict with the entries ``added`` and ``removed``, and old and new name of those
-``renamed``. It never holds a token.
+field, and for each list a dict with the entries ``added`` and ``removed``, and the old and new values of
+those ``renamed`` or given another ``expires_at``. It never holds a token.
 
 A receiver that raises is logged and changes nothing.
 """

@@ -164,7 +164,7 @@ DID_YOU_MEAN: tuple[Promise, ...] = (
 
 NEAR: dict[Difference, tuple[Promise, Promise]] = {
     Difference.EXPIRED: (
-        gettext_lazy("“%(seen)s” matches “%(entry)s”, but that entry has expired. Add it again?"),
+        gettext_lazy("“%(seen)s” matches “%(entry)s”, but that entry has expired. Add “%(suggestion)s”?"),
         gettext_lazy("“%(seen)s” matches “%(entry)s”, but that entry has expired."),
     ),
     Difference.SCHEME: (
@@ -194,10 +194,10 @@ NEAR: dict[Difference, tuple[Promise, Promise]] = {
     ),
     Difference.TYPO: (
         gettext_lazy(
-            "“%(seen)s” isn't listed. “%(entry)s” is, and looks much alike: check the spelling. Add "
+            "“%(seen)s” isn't listed. “%(entry)s” is, and looks similar. Check the spelling. Add "
             "“%(suggestion)s”?"
         ),
-        gettext_lazy("“%(seen)s” isn't listed. “%(entry)s” is, and looks much alike: check the spelling."),
+        gettext_lazy("“%(seen)s” isn't listed. “%(entry)s” is, and looks similar. Check the spelling."),
     ),
     Difference.NETWORK: (
         gettext_lazy(

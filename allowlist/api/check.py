@@ -51,7 +51,7 @@ class CheckSerializer(StepSerializer):
 
 
 def explanation_data(found: KeyExplanation) -> dict[str, Any]:
-    """Return an explanation as the API has it, with the message and hint of a refusal's body."""
+    """Return an explanation as the API has it, with the app's own message and hint for the reason."""
     responses, reason = RefusalResponses(), found.reason
     return {
         **asdict(found),

@@ -192,7 +192,7 @@ class EntryViewSet(CreatorOnlyViewSet):
         return Response(self.get_serializer(self.get_entry()).data)
 
     def partial_update(self, request: Request, **kwargs: Any) -> Response:
-        """Change an entry's name or text."""
+        """Change an entry's name, text or end."""
         entry = self.get_entry()
         serializer = self.get_serializer(entry, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)

@@ -95,7 +95,7 @@ class Access:
     def _subject(self) -> str:
         reason = self.decision.reason
         if self._row is None and reason is not None:
-            return _WITHOUT_KEY[reason]
+            return _WITHOUT_KEY.get(reason, "Refused a request")
         key_id = None if self._row is None else self._row["id"]
         return f"{'Reported' if self.only_reports else 'Refused'} key {key_id}"
 

@@ -31,7 +31,7 @@ class Credential(NamedTuple):
 
 
 def read_credential(request: HttpRequest, in_path: str | None = None) -> Credential | None:
-    """Return what the first place holds that has something; None if no place has.
+    """Return the credential from the first place that has one; None if no place has.
 
     The places, in order: the key header; ``Authorization: Api-Key`` or ``Bearer`` with a token's shape;
     ``in_path``, the value of the view's URL kwarg; the query parameter, if it looks like one of our

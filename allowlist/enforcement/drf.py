@@ -1,4 +1,4 @@
-"""What DRF has no public way for. It is used here alone; tests/test_upstream.py fails when it changes."""
+"""What DRF has no public API for. It is used here alone; tests/test_upstream.py fails when it changes."""
 
 import logging
 from collections.abc import Callable

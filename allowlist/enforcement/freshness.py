@@ -35,7 +35,7 @@ class Epoch(NamedTuple):
     """The time between two changes, as one process hears of them."""
 
     since: object
-    """Stands for the time since which every change was heard."""
+    """An identity that is replaced whenever a change may have been missed."""
     changes: int
     at: float
 
@@ -126,7 +126,7 @@ class Store:
             self._expire(EVERYTHING)
             if self._is_down:
                 self._is_down = False
-                # A warning too: whoever saw that it was down looks for this line.
+                # A warning too, since people who saw the first one look for it.
                 logger.warning("%s is back: requests need no query again.", self._server)
             return Epoch(self._since, self._changes, now)
 

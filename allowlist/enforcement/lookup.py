@@ -126,7 +126,7 @@ class ActivePolicy:
     lists: Lists
     policy: Policy
     read_at: Epoch | None = None
-    """Until when it may be used without a query; None: only if the database returns the same row."""
+    """The epoch in which it was read; None: it may only be used if the database returns the same row."""
 
 
 def find_by_token(token: Token, now: datetime) -> ActivePolicy | None:

@@ -1,4 +1,4 @@
-"""Tell every process that a key changed, by the Redis that ``FRESHNESS`` names."""
+"""Announce changed keys to every process, through the Redis that ``FRESHNESS`` names."""
 
 import logging
 from functools import cache
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger("allowlist")
 
 LEASE = 2.0
-"""Seconds that what is kept is used after the last sign of life from Redis."""
+"""Seconds that a cached policy is used after the last sign of life from Redis."""
 MAX_AGE = 10.0
-"""Seconds that what was read is used at most."""
+"""Seconds that a cached policy is used at most without reading it again."""
 ANNOUNCE_TIMEOUT = LEASE + 0.5
-"""Seconds that a writer waits for Redis: when it gives up, nobody whom Redis left too uses what is kept."""
+"""Seconds that a writer waits for Redis. By then, processes that lost Redis have stopped using their cache."""
 MAX_NAMES = 1000
-"""How many changed keys are named; of more, all are forgotten. Redis writes a client 64 KB at a time, and
-what is longer may arrive after the writer has gone on."""
+"""How many changed keys are named; for more, every key is read again. Redis writes a client 64 KB at a time, and
+a longer message may arrive after the writer has gone on."""
 
 PREFIX = "allowlist:"
 EVERYTHING = "*"
@@ -44,7 +44,7 @@ class Announcement:
         self.names = set(names)
 
     def __call__(self) -> None:
-        """Tell Redis, which tells every process; log where that is impossible."""
+        """Have Redis push the names to every process; log an error if that fails."""
         from redis import RedisError
 
         names = sorted(self.names) if len(self.names) <= MAX_NAMES else [EVERYTHING]
@@ -57,7 +57,7 @@ class Announcement:
         except (RedisError, OSError) as error:
             logger.error(
                 "Changed keys (%d) could not be announced (%s): a process that still hears from Redis may "
-                "use what they were for up to %.0f s.",
+                "use their old state for up to %.0f s.",
                 len(self.names),
                 error,
                 MAX_AGE,
@@ -65,7 +65,7 @@ class Announcement:
 
 
 def announce(keys: "QuerySet[Any]", alias: str) -> None:
-    """Tell every process that these keys change, once the transaction is committed."""
+    """Announce to every process that these keys change, once the transaction is committed."""
     url = settings().FRESHNESS
     if url is None:
         return
@@ -81,7 +81,7 @@ def announce(keys: "QuerySet[Any]", alias: str) -> None:
     # Without autocommit, nothing may wait for a commit but in an atomic block.
     with transaction.atomic(using=alias, savepoint=False):
         transaction.on_commit(Announcement(url, names), using=alias)
-        # Before the project's own, of which one may take long, or fail and end what is left.
+        # Before the project's own, one of which may be slow, or fail and stop the rest.
         connection.run_on_commit.insert(0, connection.run_on_commit.pop())
 
 

@@ -89,8 +89,9 @@ class KeyQuerySet(models.QuerySet[KeyT]):
     ) -> tuple[KeyT, str]:
         """Create a key and return it with its token, which for a secret key is never shown again.
 
-        Entries are strings or (name, string) pairs; a list given is enabled if the settings allow both
-        modes. ``fields``: kind, environment, domain_mode, ip_mode, condition, enforcement, expires_at.
+        Entries are strings, (name, string) pairs or mappings as the API has them. A list given is enabled
+        if the settings allow both modes. ``fields``: kind, environment, domain_mode, ip_mode, condition,
+        enforcement, expires_at.
         Of ``user.allowlist_keys``, the user is the creator; elsewhere one is given, or None.
         All or nothing. Raises ValidationError, with one error an entry; TypeError for an unknown field;
         ValueError for a creator who isn't saved.

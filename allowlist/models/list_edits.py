@@ -90,8 +90,8 @@ class ListEdit(ListRules):
     def remove_expired(self) -> list[str]:
         """Remove the entries that have expired, and return them.
 
-        Raises ValidationError if that would leave an enabled list empty, whatever ``EMPTY_LIST`` says of
-        empty lists, but for ``deny``: no key opens by the passing of time.
+        Raises ValidationError if that would leave an enabled list empty, unless ``EMPTY_LIST`` is ``deny``:
+        the passing of time must never open a key.
         """
         now, rows = timezone.now(), self._stored()
         expired = [row for row in rows if row.has_expired(now)]
@@ -103,10 +103,15 @@ class ListEdit(ListRules):
 
     def start(self, mode: str | None, entries: Iterable[EntryInput]) -> None:
         """Give a new key's list its mode and entries; a list given is enabled if both modes are allowed."""
-        entries = list(entries) if not isinstance(entries, str) else entries
-        given = read_given(self.kind, entries)
-        chosen = mode or (Mode.LISTED if given and Mode.LISTED in self.modes else self.modes[0])
-        self.set(chosen if mode or chosen == Mode.LISTED else None, entries if given else None)
+        entries = entries if isinstance(entries, str) else list(entries)
+        is_given = bool(read_given(self.kind, entries))
+        first = self.modes[0]
+        if mode:
+            self.set(mode, entries if is_given else None)
+        elif first == Mode.LISTED or (is_given and Mode.LISTED in self.modes):
+            self.restrict(entries if is_given else None)
+        elif is_given:
+            self.replace(entries)
 
     def rewrite(self, changed: Iterable[tuple[Row, Collection[str]]]) -> None:
         """Write the named fields of rows as one change, so that two may swap their strings."""

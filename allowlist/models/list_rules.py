@@ -46,7 +46,7 @@ class KeyWriter:
         self.written.update(values)
 
     def note(self, name: str, old: Any, new: Any) -> None:
-        """Report a field as changed. Nothing that opens a key may be among them."""
+        """Report a field as changed. Never pass a token or a digest."""
         self.changes[name] = (old, new)
 
 

@@ -78,7 +78,7 @@ class ListKind:
 
     @property
     def limit(self) -> int | None:
-        """Return how many entries a key may list, or None if there is no limit."""
+        """Return how many entries a key may list, or None for no limit."""
         limit: int | None = getattr(settings(), self.limit_setting)
         return limit
 

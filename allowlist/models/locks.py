@@ -1,7 +1,8 @@
 """The lock on a key's row, and what to say when another writer holds it.
 
-The lock is an UPDATE that renews the key's revision, and it is the transaction's first statement. So it
-serializes writers on SQLite too, where ``select_for_update`` does nothing, and every process sees at its
+The lock is an UPDATE that renews the key's revision. Where the transaction is ours it is the first
+statement, so it serializes writers on SQLite too, where ``select_for_update`` does nothing. In a transaction
+of the project's, which may have read before, locking reads see what is committed. Every process sees at its
 next request that the key changed (see ``enforcement.lookup``). The revision is random, not counted: a
 number that was rolled back would come again with other entries behind it.
 """
@@ -90,7 +91,7 @@ def lock(rows: "models.QuerySet[Any]", pks: Collection[Any]) -> int:
 
 def write_alias(rows: Any) -> str:
     """Return the database that the queryset ``rows`` is written to, and have it read from there."""
-    # Django's own bulk_create() does this. There is no public way.
+    # Django's own bulk_create() does this. There is no public API for it.
     rows._for_write = True
     alias: str = rows.db
     return alias

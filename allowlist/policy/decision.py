@@ -65,7 +65,6 @@ class Reason(StrEnum):
 
 
 _RULES = {
-    **dict.fromkeys(Reason, Rule.KEY),
     Reason.ORIGIN_NOT_LISTED: Rule.DOMAIN,
     Reason.ORIGIN_OPAQUE: Rule.DOMAIN,
     Reason.ORIGIN_MALFORMED: Rule.DOMAIN,
@@ -75,6 +74,10 @@ _RULES = {
     Reason.IP_NOT_LISTED: Rule.IP,
     Reason.IP_UNKNOWN: Rule.IP,
     Reason.BROWSER_NOT_ALLOWED: Rule.IP,
+    Reason.KEY_MISSING: Rule.KEY,
+    Reason.KEY_INVALID: Rule.KEY,
+    Reason.KEY_IN_URL: Rule.KEY,
+    Reason.SECRET_KEY_IN_BROWSER: Rule.KEY,
     Reason.UNDECIDED: Rule.ERROR,
 }
 _REASON_WITHOUT_ORIGIN = {

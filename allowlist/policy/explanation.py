@@ -206,6 +206,7 @@ def _near_addresses(address: Address, listed: Iterable[Listed]) -> list[Near]:
         except EntryError:
             continue
         shared = common_bits(address, entry)
+        # An entry that ended is near if it matches, any other if it doesn't.
         if shared is None or has_expired != (address in entry.network):
             continue
         difference = Difference.EXPIRED if has_expired else Difference.NETWORK
