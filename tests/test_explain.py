@@ -133,7 +133,7 @@ SENTENCES = {
     "port": ("https://pay.example:8443", "“https://pay.example” is, but its port differs."),
     "subdomain": (WWW, "“example.com” is, but it doesn't cover its subdomains. Add “www.example.com”?"),
     "parent": ("https://shop.test", "“*.shop.test” is, but it doesn't cover the domain above it."),
-    "typo": ("https://exampel.com", "“example.com” is, and looks much alike: check the spelling."),
+    "typo": ("https://exampel.com", "“example.com” is, and looks similar. Check the spelling."),
 }
 
 
