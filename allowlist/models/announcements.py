@@ -19,10 +19,10 @@ LEASE = 2.0
 MAX_AGE = 10.0
 """Seconds that a cached policy is used at most without reading it again."""
 ANNOUNCE_TIMEOUT = LEASE + 0.5
-"""Seconds that a writer waits for Redis. By then, processes that lost Redis have stopped using their cache."""
+"""Seconds that a writer waits for Redis. By then, processes that lost it have stopped using their cache."""
 MAX_NAMES = 1000
-"""How many changed keys are named; for more, every key is read again. Redis writes a client 64 KB at a time, and
-a longer message may arrive after the writer has gone on."""
+"""How many changed keys are named; for more, every key is read again. Redis writes a client 64 KB at a time,
+and a longer message may arrive after the writer has gone on."""
 
 PREFIX = "allowlist:"
 EVERYTHING = "*"
