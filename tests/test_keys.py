@@ -653,6 +653,11 @@ class TestSave:
             key.save()
         assert list(caught.value.error_dict) == [field]
 
+    def test_an_edit_writes_a_key_s_own_fields_alone(self, creator: User) -> None:
+        key, _ = make(creator)
+        with key.editing() as edit, pytest.raises(TypeError, match="write\\(\\) doesn't take digest"):
+            edit.write(digest="x")
+
     def test_refuses_a_condition_that_is_no_choice_here_but_keeps_one_stored(self, creator: User) -> None:
         key, _ = make(creator, condition="any")
         with override_settings(ALLOWLIST={"CONDITIONS": ("all", "by_source")}):
