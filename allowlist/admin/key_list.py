@@ -8,15 +8,26 @@ from django.contrib.admin.filters import SimpleListFilter
 from django.core import checks
 from django.core.exceptions import ValidationError
 from django.db import router
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ..models import APIKey
+from ..models.choices import Enforcement, Status
 from ..models.edits import OWN_FIELDS
+from ..models.explaining import status_here
+from ..models.lists import DOMAINS, IPS, KINDS, ListKind
 from ..models.locks import writing
+from ..policy.decision import Mode
 from ..signals import acting_as
 from .forms import KeyForm
-from .ownership import can_change, is_superuser
+from .ownership import can_change, is_superuser, own_keys
+from .summary import STATUS_LABELS, is_open
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[APIKey]
@@ -24,8 +35,43 @@ else:
     ModelAdmin = admin.ModelAdmin
 
 
+def count_label(count: int, limit: int | None) -> str:
+    """Return how full a list is: 3 of 25, or 3 without a limit."""
+    return str(count) if limit is None else _("%(count)s of %(limit)s") % {"count": count, "limit": limit}
+
+
 class KeyListMixin(ModelAdmin):
     """The list of keys that the admin of keys shows."""
+
+    @admin.display(description=gettext_lazy("domains"), ordering="domain_mode")
+    def domains(self, key: APIKey) -> str:
+        """Return what the key's domain list does, in words."""
+        return _("Any") if key.domain_mode == Mode.ALL else self._listed(key, DOMAINS)
+
+    @admin.display(description=gettext_lazy("IP addresses"), ordering="ip_mode")
+    def ips(self, key: APIKey) -> str:
+        """Return what the key's IP list does, in words."""
+        return _("Any") if key.ip_mode == Mode.ALL else self._listed(key, IPS)
+
+    @admin.display(description=gettext_lazy("status"))
+    def state(self, key: APIKey) -> SafeString:
+        """Return whether the key works, in words, and whether it blocks anything."""
+        marks = []
+        if key.status == Status.ACTIVE and is_open(key, *(_count(key, kind) for kind in KINDS)):
+            marks.append((_("Works from anywhere"),))
+        if key.enforcement == Enforcement.REPORT:
+            marks.append((_("Monitor only"),))
+        shown = format_html_join("", ' <span class="allowlist-mark">{}</span>', marks)
+        return format_html("{}{}", STATUS_LABELS[status_here(key)], shown)
+
+    def _listed(self, key: APIKey, kind: ListKind) -> str:
+        return _("Only listed: %(count)s") % {"count": count_label(_count(key, kind), kind.limit)}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[APIKey]:
+        """Return the user's own keys, all of them for a superuser; each with its number of entries."""
+        keys = super().get_queryset(request)
+        keys = keys if is_superuser(request) else keys.filter(pk__in=own_keys(request).values("pk"))
+        return keys.annotate(**{f"{kind.field}_count": _counted(kind) for kind in KINDS})
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """Return what is wrong with this class; the list can't edit what only methods write."""
@@ -80,6 +126,18 @@ class KeyListMixin(ModelAdmin):
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
             return HttpResponseRedirect(reverse(f"{self.admin_site.name}:allowlist_apikey_changelist"))
+
+
+def _counted(kind: ListKind) -> Coalesce:
+    """Return the number of a key's entries as a part of the query for the key."""
+    rows: Any = APIKey._meta.get_field(kind.field).related_model
+    of_key = rows.objects.filter(key=OuterRef("pk")).order_by().values("key")
+    return Coalesce(Subquery(of_key.annotate(count=Count("pk")).values("count")), 0)
+
+
+def _count(key: APIKey, kind: ListKind) -> int:
+    count: int = getattr(key, f"{kind.field}_count")
+    return count
 
 
 def _parameter(list_filter: Any) -> Any:

@@ -16,27 +16,22 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..models import APIKey
-from ..models.choices import Status
+from ..models.explaining import status_here
 from ..policy.tokens import Kind
 from ..signals import acting_as
 from .forms import FIXED, PASTED, APIKeyForm, KeyForm, controls
 from .inlines import AllowedDomainInline, AllowedIPInline, EntryInline
 from .key_list import KeyListMixin
-from .ownership import OwnerMixin, check_owner, is_superuser, own_keys
+from .ownership import OwnerMixin, check_owner
 from .rows import EntryFormSet
 from .saving import change, create
 from .steps import StepsMixin, person
+from .summary import STATUS_LABELS
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[APIKey]
 else:
     ModelAdmin = admin.ModelAdmin
-
-STATUS_LABELS = {
-    Status.ACTIVE: gettext_lazy("Active"),
-    Status.REVOKED: gettext_lazy("Revoked"),
-    Status.EXPIRED: gettext_lazy("Expired"),
-}
 
 
 @admin.register(APIKey)
@@ -45,7 +40,7 @@ class APIKeyAdmin(StepsMixin, KeyListMixin, OwnerMixin, ModelAdmin):
 
     form = APIKeyForm
     inlines = (AllowedDomainInline, AllowedIPInline)
-    list_display = ("name", "hint", "domain_mode", "ip_mode", "status", "last_used_at")
+    list_display = ("name", "hint", "domains", "ips", "state", "last_used_at")
     list_filter = ("kind", "environment", "domain_mode", "ip_mode")
     list_select_related = ("creator",)  # Before 6.1, Django follows no nullable key by itself.
     search_fields = ("name",)
@@ -60,12 +55,7 @@ class APIKeyAdmin(StepsMixin, KeyListMixin, OwnerMixin, ModelAdmin):
     @admin.display(description=gettext_lazy("status"))
     def status(self, key: APIKey) -> str:
         """Return whether the key works, in words."""
-        return str(STATUS_LABELS[key.status])
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[APIKey]:
-        """Return the user's own keys, all of them for a superuser."""
-        keys = super().get_queryset(request)
-        return keys if is_superuser(request) else keys.filter(pk__in=own_keys(request).values("pk"))
+        return str(STATUS_LABELS[status_here(key)])
 
     # What the page shows
 

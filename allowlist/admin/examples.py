@@ -1,0 +1,44 @@
+"""What an entry matches, by example. Nothing here belongs to Django's admin."""
+
+from django.utils.translation import gettext as _
+
+from ..models.lists import DOMAINS, ListKind
+from ..policy.entries import DomainEntry, display, parse_domain
+from ..policy.networks import IPEntry, parse_ip
+from ..policy.origins import DEFAULT_PORTS, Origin, ends_in_number
+from ..policy.problems import EntryError
+
+
+def example(kind: ListKind, text: str) -> str:
+    """Return a sentence with what a stored entry matches and what it doesn't."""
+    try:
+        return _domain_example(parse_domain(text)) if kind is DOMAINS else _ip_example(parse_ip(text))
+    except EntryError:
+        return _("Matches nothing, as it can't be read. Remove it.")
+
+
+def _domain_example(entry: DomainEntry) -> str:
+    matched, missed = (display(page) for page in near_pages(entry))
+    return _("Matches %(matched)s, not %(missed)s.") % {"matched": matched, "missed": missed}
+
+
+def near_pages(entry: DomainEntry) -> tuple[str, str]:
+    """Return the origin of a page that the entry matches, and a near one of a page that it doesn't."""
+    scheme, port = entry.scheme or "https", entry.port or 443
+    apex, below = (str(Origin(scheme, host, port)) for host in (entry.host, f"www.{entry.host}"))
+    if entry.wildcard:
+        return below, apex
+    if entry.scheme is None:
+        is_address = ends_in_number(entry.host)
+        return apex, str(Origin("https", "example.com", 443)) if is_address else below
+    other = "http" if scheme == "https" else "https"
+    missed = other if port == DEFAULT_PORTS[scheme] else scheme
+    return apex, str(Origin(missed, entry.host, DEFAULT_PORTS[missed]))
+
+
+def _ip_example(entry: IPEntry) -> str:
+    network = entry.network
+    if network.num_addresses == 1:
+        return _("Matches this IP address alone.")
+    ends = {"first": network[0], "last": network[-1]}
+    return _("Matches %(first)s to %(last)s, both included.") % ends
