@@ -31,6 +31,8 @@ else:
 
 TOKEN = re.compile(r"[ps]k_(?:live|test)_[a-z0-9]{12}[A-Za-z0-9]{32}")
 LISTED = {"domain_mode": "listed"}
+CONFIRMED = {"_empty_lists": "1"}
+"""What the page that asks before a list is emptied sends along."""
 
 
 @pytest.fixture
@@ -294,14 +296,19 @@ def test_a_list_is_not_disabled_and_added_to_in_one_save(site: Admin, key: APIKe
 @pytest.mark.parametrize(
     ("typed", "modes", "listed", "notes"),
     [
-        ({"domain_mode": "all"}, ("all", "all"), [], []),
+        ({"domain_mode": "all", **CONFIRMED}, ("all", "all"), [], []),
         (
             {"ip_mode": "listed", "paste_ips": "203.0.113.7"},
             ("listed", "listed"),
             ["a.test", "203.0.113.7"],
             [],
         ),
-        ({"domain_mode": "all", "ip_mode": "listed", "paste_ips": "::1"}, ("all", "listed"), ["::1"], []),
+        (
+            {"domain_mode": "all", "ip_mode": "listed", "paste_ips": "::1", **CONFIRMED},
+            ("all", "listed"),
+            ["::1"],
+            [],
+        ),
         (
             {"paste_ips": "203.0.113.7"},
             ("listed", "all"),
@@ -518,15 +525,6 @@ def test_a_list_that_cannot_hold_entries_is_hidden(
     assert rows_of not in site.get(change(key)).fields
 
 
-def test_a_section_without_controls_is_hidden(site: Admin, settings: Any, make_user: MakeUser) -> None:
-    settings.ALLOWLIST = {"DOMAIN_MODES": ("all",), "IP_MODES": ("all",), "CONDITIONS": ("all",)}
-    user = make_user("adder", is_staff=True)
-    user.user_permissions.set(
-        Permission.objects.filter(content_type__app_label="allowlist", codename="add_apikey")
-    )
-    assert "Security" not in Admin(user).get("add/").text
-
-
 def test_a_new_key_starts_with_the_first_choice_of_the_settings(site: Admin, settings: Any) -> None:
     settings.ALLOWLIST = {
         "CONDITIONS": ("any", "all"),
@@ -588,7 +586,7 @@ def narrow(make_user: MakeUser) -> Callable[..., APIKey]:
             {"allowed_domains-1-DELETE": "on"},
             ["a.test", "b.test"],
         ),
-        (set(), {"domain_mode": "all"}, []),
+        (set(), {"domain_mode": "all", **CONFIRMED}, []),
     ],
     ids=str,
 )
@@ -623,7 +621,7 @@ def test_permission_to_view_shows_no_controls(narrow: Callable[..., APIKey]) -> 
 @pytest.mark.parametrize(
     ("step", "question"),
     [
-        ("rotate", "The key gets a new token. The current token stops working immediately."),
+        ("rotate", "The key gets a new token. Choose how long the current token keeps working."),
         ("revoke", "The key stops working immediately. You can't undo this."),
     ],
 )
@@ -638,10 +636,8 @@ def test_a_step_asks_before_it_acts(site: Admin, key: APIKey, step: str, questio
 
 def test_the_keys_page_links_to_its_steps(site: Admin, key: APIKey) -> None:
     links = site.get(change(key)).links
-    assert [link.split("/")[-2] for link in links if str(key.pk) in link.split("/")][:2] == [
-        "rotate",
-        "revoke",
-    ]
+    pages = [link.split("/")[-2] for link in links if str(key.pk) in link.split("/")]
+    assert pages[:3] == ["test", "rotate", "revoke"]
     key.revoke()
     assert not any("rotate" in link or "revoke" in link for link in site.get(change(key)).links)
 
@@ -828,7 +824,7 @@ def test_save_as_new_creates_a_key_of_ones_own(site: Admin, key: APIKey, creator
     ("path", "typed", "actions"),
     [
         ("add/", {"name": "New", "paste_domains": "a.test", **LISTED}, ["created"]),
-        ("{pk}/change/", {"name": "New", "paste_ips": "203.0.113.8", "domain_mode": "all"}, ["updated"]),
+        ("{pk}/change/", {"paste_ips": "203.0.113.8", "domain_mode": "all", **CONFIRMED}, ["updated"]),
         ("{pk}/change/", {}, []),
         ("{pk}/rotate/", {}, ["rotated"]),
         ("{pk}/revoke/", {}, ["revoked"]),

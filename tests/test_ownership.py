@@ -1,17 +1,19 @@
 """Creator only: every route, every method, every kind of user. A new route without a row here fails."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
 from django.contrib import admin
 from django.contrib.admin import AdminSite
 from django.contrib.admin.models import LogEntry
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.forms import ModelChoiceField
 from django.http import HttpRequest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, reverse
+from django.utils import timezone
 
 from allowlist import urls
 from allowlist.models import APIKey
@@ -212,56 +214,31 @@ def test_a_missing_key_and_someone_elses_get_the_same_response(creator: User, st
 
 # The admin
 
+# For the creator, a stranger, a superuser and the powerless: the status for GET and for POST.
+STEP = ((200, 302), (404, 404), (403, 403), (403, 403))
+SHOWN = ((200, 302), (404, 404), (200, 403), (403, 403))
 ADMIN_ROUTES: dict[str, dict[str, tuple[int, int]]] = {
-    "changelist": {
-        "creator": (200, 302),
-        "stranger": (200, 302),
-        "superuser": (200, 403),
-        "powerless": (403, 403),
-    },
-    "add": {"creator": (200, 200), "stranger": (200, 200), "superuser": (200, 200), "powerless": (403, 403)},
-    "history": {
-        "creator": (200, 200),
-        "stranger": (404, 404),
-        "superuser": (200, 200),
-        "powerless": (403, 403),
-    },
-    "delete": {
-        "creator": (200, 302),
-        "stranger": (404, 404),
-        "superuser": (403, 403),
-        "powerless": (403, 403),
-    },
-    "change": {
-        "creator": (200, 302),
-        "stranger": (404, 404),
-        "superuser": (200, 403),
-        "powerless": (403, 403),
-    },
-    "rotate": {
-        "creator": (200, 200),
-        "stranger": (404, 404),
-        "superuser": (403, 403),
-        "powerless": (403, 403),
-    },
-    "revoke": {
-        "creator": (200, 302),
-        "stranger": (404, 404),
-        "superuser": (403, 403),
-        "powerless": (403, 403),
-    },
-    "take_over": {
-        "creator": (403, 403),
-        "stranger": (404, 404),
-        "superuser": (200, 302),
-        "powerless": (403, 403),
-    },
-    "": {"creator": (302, 302), "stranger": (302, 302), "superuser": (302, 302), "powerless": (302, 302)},
+    route: dict(zip(("creator", "stranger", "superuser", "powerless"), statuses, strict=True))
+    for route, statuses in {
+        "changelist": ((200, 302), (200, 302), (200, 403), (403, 403)),
+        "add": ((200, 200), (200, 200), (200, 200), (403, 403)),
+        "history": ((200, 200), (404, 404), (200, 200), (403, 403)),
+        "change": SHOWN,
+        "test": SHOWN,
+        "delete": STEP,
+        "revoke": STEP,
+        "end_old_token": STEP,
+        "remove_expired_domains": STEP,
+        "remove_expired_ips": STEP,
+        "rotate": ((200, 200), (404, 404), (403, 403), (403, 403)),
+        "take_over": ((403, 403), (404, 404), (200, 302), (403, 403)),
+        "": ((302, 302), (302, 302), (302, 302), (302, 302)),
+    }.items()
 }
 """The status of each route for each kind of staff, for GET and POST. Everyone else is sent to log in."""
 
 WRITES = {
-    *(("creator", route) for route in ("changelist", "delete", "change", "rotate", "revoke")),
+    *(("creator", route) for route in ADMIN_ROUTES if route not in ("add", "history", "take_over", "")),
     ("superuser", "take_over"),
 }
 SITES = {"admin": admin.site, "backoffice": backoffice}
@@ -285,6 +262,16 @@ def routes_of(site: AdminSite) -> Iterator[str]:
                 yield (pattern.name or "").removeprefix("allowlist_apikey_")
 
 
+def prepare(route: str, key: APIKey) -> None:
+    """Give the key something that the step of the route can do."""
+    if route == "end_old_token":
+        key.rotate(overlap=timedelta(days=1))
+    elif route.startswith("remove_expired"):
+        entries: Any = key.allowed_domains if route.endswith("domains") else key.allowed_ips
+        last: QuerySet[Any] = QuerySet(entries.model).filter(pk=entries.last().pk)
+        last.update(expires_at=timezone.now() - timedelta(days=1))
+
+
 def form_for(route: str, owner: User, site: str, key: APIKey) -> dict[str, Any]:
     """Return what the creator's browser would post there after a change."""
     fields = {"name": "Changed", "kind": "publishable", "environment": "live", "post": "yes"}
@@ -298,6 +285,8 @@ def form_for(route: str, owner: User, site: str, key: APIKey) -> dict[str, Any]:
         }
         modes = {"domain_mode": "all", "ip_mode": "all", "condition": "all", "enforcement": "enforce"}
         return {**fields, **lists, **modes}
+    if route == "test":
+        return {"list": "allowed_domains", "entry": "new.example"}
     if route == "change":
         return {**Admin(owner, site).get(f"{key.pk}/change/").fields, "name": "Changed"}
     return fields
@@ -313,6 +302,7 @@ def test_every_route_of_the_admin_has_a_row() -> None:
 @pytest.mark.parametrize("site", SITES)
 def test_admin_pages_on_get(owned: Owned, site: str, route: str, who: str) -> None:
     key, client, _ = owned
+    prepare(route, key)
     key.refresh_from_db()
     before = snapshot()
     path = admin_path(site, route, key)
@@ -331,6 +321,7 @@ def test_admin_pages_on_get(owned: Owned, site: str, route: str, who: str) -> No
 @pytest.mark.parametrize("site", SITES)
 def test_admin_forms_on_post(owned: Owned, creator: User, site: str, route: str, who: str) -> None:
     key, client, visitor = owned
+    prepare(route, key)
     form = form_for(route, key.creator, site, key) if who != "powerless" else {"name": "Changed"}
     key.refresh_from_db()
     before = rows_of(key)
@@ -353,6 +344,7 @@ def test_keys_of_replaces_the_creator_on_every_page(
 ) -> None:
     settings.ALLOWLIST = {"KEYS_OF": f"{__name__}.keys_of_a_team"}
     key = make_key(creator)
+    prepare(route, key)
     path, form = admin_path("admin", route, key), form_for(route, stranger, "admin", key)
     for user, who in ((creator, "stranger"), (stranger, "creator")):  # They have changed places.
         client = Admin(user).client

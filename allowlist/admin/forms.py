@@ -4,12 +4,13 @@ The models judge what is typed. A page shows what they refuse on the form. Nothi
 ``saving`` belongs to Django's admin, so pages of a site's own can use it.
 """
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from ..conf import settings
 from ..models import APIKey
@@ -102,6 +103,41 @@ class KeyForm(ModelForm):
     def pasted(self, kind: ListKind) -> list[EntryInput]:
         """Return the entries in the box of the list."""
         return list(split_pasted(self.cleaned_data.get(PASTED[kind.field]) or ""))
+
+
+class RotateForm(forms.Form):
+    """How long the current token keeps working beside the new one."""
+
+    keep = forms.ChoiceField(
+        label=gettext_lazy("How long does the current token keep working?"),
+        label_suffix="",
+        choices=[
+            ("0", gettext_lazy("Not at all: it stops working immediately")),
+            ("1", gettext_lazy("1 hour")),
+            ("24", gettext_lazy("1 day")),
+            ("168", gettext_lazy("7 days")),
+            ("hours", gettext_lazy("The number of hours that you enter below")),
+        ],
+        widget=forms.RadioSelect,
+        initial="0",
+        required=False,
+    )
+    hours = forms.IntegerField(
+        label=gettext_lazy("Hours"),
+        min_value=1,
+        max_value=24 * 365,
+        required=False,
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Turn what was chosen into ``overlap``."""
+        typed = self.cleaned_data
+        keep = typed.get("keep") or "0"
+        if keep == "hours":
+            if typed.get("hours") is None and "hours" not in self.errors:
+                self.add_error("hours", gettext("Enter a number of hours."))
+            keep = typed.get("hours") or "0"
+        return {**typed, "overlap": timedelta(hours=int(keep))}
 
 
 class APIKeyForm(KeyForm):

@@ -2,14 +2,20 @@
 
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 
 from ..models import AllowedDomain, AllowedIP, APIKey
 from ..models.entries import Entry
 from ..models.lists import ListKind
 from ..policy.decision import Mode
 from ..policy.tokens import Kind
+from .entry_notes import example, last_match, warning
 from .ownership import OwnerMixin, can_change
 from .rows import EntryForm, EntryFormSet
 
@@ -17,6 +23,18 @@ if TYPE_CHECKING:
     TabularInline = admin.TabularInline[Entry, APIKey]
 else:
     TabularInline = admin.TabularInline
+
+END_HELP = gettext_lazy(
+    "When the entry stops matching, such as 2030-12-31 18:00. Leave it empty for an entry that stays."
+)
+
+
+class EndInput(forms.DateTimeInput):
+    """One plain input for a date with its time."""
+
+    def __init__(self, attrs: Any = None, **kwargs: Any) -> None:
+        shown = {"size": 16, "placeholder": gettext_lazy("YYYY-MM-DD HH:MM"), **(attrs or {})}
+        super().__init__(shown, **kwargs)
 
 
 class EntryInline(OwnerMixin, TabularInline):
@@ -26,6 +44,21 @@ class EntryInline(OwnerMixin, TabularInline):
     formset = EntryFormSet
     template = "admin/allowlist/apikey/entries.html"
     extra = 1
+    readonly_fields = ("matches", "last_matched")
+
+    @admin.display(description=gettext_lazy("matches"))
+    def matches(self, entry: Entry) -> str:
+        """Return what the entry matches and what it doesn't."""
+        return "" if entry.pk is None else example(entry.kind, entry.text)
+
+    @admin.display(description=gettext_lazy("last matched"))
+    def last_matched(self, entry: Entry) -> SafeString | str:
+        """Return when the entry last matched, marked if it may be superfluous."""
+        if entry.pk is None:
+            return ""
+        mark = warning(entry, timezone.now())
+        shown = format_html('<span class="allowlist-mark">{}</span>', mark) if mark else ""
+        return format_html("{} {}", last_match(entry), shown)
 
     @classmethod
     def can_hold(cls, key: APIKey | None) -> bool:
@@ -46,6 +79,9 @@ class EntryInline(OwnerMixin, TabularInline):
         if db_field.name == self.model.kind.column:
             # Stripping would drop control characters, which are refused.
             kwargs |= {"required": False, "max_length": None, "strip": False}
+        if db_field.name == "expires_at":
+            # Django's own widget has two inputs: with 80 rows, more fields than a form may have.
+            kwargs |= {"form_class": forms.DateTimeField, "widget": EndInput, "help_text": END_HELP}
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def has_add_permission(self, request: HttpRequest, obj: APIKey | None = None) -> bool:
@@ -57,11 +93,11 @@ class AllowedDomainInline(EntryInline):
     """The domains that a key lists."""
 
     model = AllowedDomain
-    fields = ("name", "domain")
+    fields = ("name", "domain", "expires_at", "matches", "last_matched")
 
 
 class AllowedIPInline(EntryInline):
     """The addresses and networks that a key lists."""
 
     model = AllowedIP
-    fields = ("name", "ip")
+    fields = ("name", "ip", "expires_at", "matches", "last_matched")

@@ -43,6 +43,11 @@ def count_label(count: int, limit: int | None) -> str:
 class KeyListMixin(ModelAdmin):
     """The list of keys that the admin of keys shows."""
 
+    @admin.display(description=gettext_lazy("name"), ordering="name")
+    def named(self, key: APIKey) -> SafeString:
+        """Return the key's name, and the start of its token."""
+        return format_html('{} <span class="allowlist-hint">{}</span>', key.name, key.hint)
+
     @admin.display(description=gettext_lazy("domains"), ordering="domain_mode")
     def domains(self, key: APIKey) -> str:
         """Return what the key's domain list does, in words."""

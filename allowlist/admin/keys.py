@@ -8,95 +8,51 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IS_POPUP_VAR
-from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from ..models import APIKey
-from ..models.explaining import status_here
+from ..models.entries import Entry
 from ..policy.tokens import Kind
 from ..signals import acting_as
-from .forms import FIXED, PASTED, APIKeyForm, KeyForm, controls
-from .inlines import AllowedDomainInline, AllowedIPInline, EntryInline
+from .forms import PASTED, APIKeyForm, KeyForm
+from .inlines import AllowedDomainInline, AllowedIPInline
 from .key_list import KeyListMixin
+from .key_page import KeyPageMixin
 from .ownership import OwnerMixin, check_owner
 from .rows import EntryFormSet
-from .saving import change, create
-from .steps import StepsMixin, person
-from .summary import STATUS_LABELS
+from .saving import UnconfirmedError, change, create, emptied
+from .steps import person
+from .trial import TrialMixin
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[APIKey]
 else:
     ModelAdmin = admin.ModelAdmin
 
+CONFIRMED = "_empty_lists"
+"""The name of what the page that asks sends along, once its user agrees."""
+
 
 @admin.register(APIKey)
-class APIKeyAdmin(StepsMixin, KeyListMixin, OwnerMixin, ModelAdmin):
+class APIKeyAdmin(TrialMixin, KeyPageMixin, KeyListMixin, OwnerMixin, ModelAdmin):
     """Keys with their two lists."""
 
     form = APIKeyForm
     inlines = (AllowedDomainInline, AllowedIPInline)
-    list_display = ("name", "hint", "domains", "ips", "state", "last_used_at")
+    list_display = ("named", "domains", "ips", "state", "last_used_at")
     list_filter = ("kind", "environment", "domain_mode", "ip_mode")
     list_select_related = ("creator",)  # Before 6.1, Django follows no nullable key by itself.
     search_fields = ("name",)
-    readonly_fields = ("token", "status", "creator", "created_at", "last_used_at", "revoked_at")
+    readonly_fields = ("shown_token", "status", "created_by", "created_at", "last_used_at", "revoked_at")
     radio_fields = {
         "domain_mode": admin.VERTICAL,
         "ip_mode": admin.VERTICAL,
         "condition": admin.VERTICAL,
         "enforcement": admin.VERTICAL,
     }
-
-    @admin.display(description=gettext_lazy("status"))
-    def status(self, key: APIKey) -> str:
-        """Return whether the key works, in words."""
-        return str(STATUS_LABELS[status_here(key)])
-
-    # What the page shows
-
-    def get_inlines(self, request: HttpRequest, obj: APIKey | None) -> Any:
-        """Return the inlines without a list that can hold nothing, such as a secret key's domains."""
-        return [
-            inline for inline in self.inlines if not issubclass(inline, EntryInline) or inline.can_hold(obj)
-        ]
-
-    def get_fieldsets(self, request: HttpRequest, obj: APIKey | None = None) -> Any:
-        """Return the controls without those that offer only one choice."""
-        lists = [each for each in self.get_inline_instances(request, obj) if isinstance(each, EntryInline)]
-        paste = [PASTED[each.model.kind.field] for each in lists if each.has_add_permission(request, obj)]
-        security = [*controls("" if obj is None else obj.kind), *paste]
-        details = ["token", "status", "creator", "created_at", "last_used_at", "revoked_at"]
-        return [
-            (None, {"fields": ["name", *FIXED, "expires_at", "enforcement"]}),
-            *([(_("Security"), {"fields": security})] if security else []),
-            *([(_("Details"), {"fields": details})] if obj is not None else []),
-        ]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: APIKey | None = None) -> Any:
-        """Return what can't be typed. Kind and environment are fixed once the key is created."""
-        return self.readonly_fields if obj is None else (*self.readonly_fields, *FIXED)
-
-    def get_form(
-        self, request: HttpRequest, obj: APIKey | None = None, change: bool = False, **kwargs: Any
-    ) -> Any:
-        """Return the form, which shows what the models refused a moment ago."""
-        form: Any = super().get_form(request, obj, change=change, **kwargs)
-        form.refused = getattr(request, "allowlist_refused", None)
-        # A form contains the fields that it declares, whether or not they are on the page.
-        on_page = flatten_fieldsets(self.get_fieldsets(request, obj))
-        for name in set(PASTED.values()).difference(on_page):
-            del form.base_fields[name]
-        return form
-
-    def get_formset_kwargs(self, request: HttpRequest, obj: APIKey, inline: Any, prefix: str) -> Any:
-        """Return what a formset is built with; a list shows the page of rows that the address asks for."""
-        query = {"query": request.GET} if isinstance(inline, EntryInline) else {}
-        return {**super().get_formset_kwargs(request, obj, inline, prefix), **query}
 
     # How it is written
 
@@ -107,13 +63,28 @@ class APIKeyAdmin(StepsMixin, KeyListMixin, OwnerMixin, ModelAdmin):
         form_url: str = "",
         extra_context: Any = None,
     ) -> Any:
-        """Show and save the form. If the models refuse, show it again with all that was typed."""
+        """Show and save the form. If the models refuse, show it again with all that was typed.
+
+        Before a list is emptied, ask whether that is meant.
+        """
         try:
             with acting_as(request.user):
                 return super().changeform_view(request, object_id, form_url, extra_context)
         except ValidationError as error:
             request.allowlist_refused = error  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, extra_context)
+        except UnconfirmedError as asked:
+            return self._confirm(request, str(object_id), asked.lost)
+
+    def _confirm(self, request: HttpRequest, object_id: str, lost: list[Entry]) -> HttpResponse:
+        """Ask whether the entries may be deleted. The page sends the form again, with the answer."""
+        key = self.get_object(request, object_id)
+        sent = [(name, each) for name, values in request.POST.lists() for each in values]
+        sent = [(name, each) for name, each in sent if name != "csrfmiddlewaretoken"]
+        title = _("Delete the listed entries?")
+        return self.key_page(
+            request, key, "confirm_emptying", title, lost=lost, sent=[*sent, (CONFIRMED, "1")]
+        )
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
         """Ask whether to delete the key, and delete it."""
@@ -147,7 +118,11 @@ class APIKeyAdmin(StepsMixin, KeyListMixin, OwnerMixin, ModelAdmin):
     def _change(self, request: HttpRequest, form: KeyForm, lists: list[Any]) -> list[str]:
         with form.instance.editing() as edit:
             check_owner(request, form.instance)
-            return change(edit, form, lists)
+            lost = emptied(form)
+            notes = change(edit, form, lists)
+        if lost and CONFIRMED not in request.POST:
+            raise UnconfirmedError(lost)
+        return notes
 
     def delete_model(self, request: HttpRequest, obj: APIKey) -> None:
         """Delete the key."""

@@ -1,6 +1,7 @@
 """The rows of a key's lists, a page at a time."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
@@ -9,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Page, Paginator
 from django.forms.formsets import ManagementForm
 from django.http import QueryDict
+from django.utils.dateparse import parse_datetime
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
@@ -31,6 +33,11 @@ SEEN, SALT = "SEEN", "allowlist.seen"
 """The field of a formset that says what its rows showed, and what it is signed with."""
 
 
+def _written(shown: Any) -> Any:
+    """Return what a field showed as JSON has it. An input shows no microseconds."""
+    return shown.replace(microsecond=0).isoformat() if isinstance(shown, datetime) else shown
+
+
 class EntryForm(ModelForm):
     """One entry's row. Its initial values are what its user saw, whatever was saved in the meantime."""
 
@@ -41,6 +48,12 @@ class EntryForm(ModelForm):
             untouched = cleaned.keys() & self.base_fields.keys() - set(self.changed_data)
             cleaned |= {name: getattr(self.instance, name) for name in untouched}
         return cleaned
+
+    def get_initial_for_field(self, field: forms.Field, field_name: str) -> Any:
+        """Return what the field showed; a date comes as a string from what was signed."""
+        shown = super().get_initial_for_field(field, field_name)
+        is_written = isinstance(field, forms.DateTimeField) and isinstance(shown, str)
+        return parse_datetime(shown) if is_written else shown
 
     def validate_constraints(self) -> None:
         """Check nothing: whether an entry is listed twice is judged with the whole list, at the end."""
@@ -135,7 +148,7 @@ class EntryFormSet(InlineFormSet):
 
     def _showing(self) -> str:
         rows = {
-            str(form.instance.pk): {name: form.initial[name] for name in form.base_fields}
+            str(form.instance.pk): {name: _written(form.initial[name]) for name in form.base_fields}
             for form in self.initial_forms
         }
         return signing.dumps(rows, salt=SALT, compress=True)

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy
 
 from ..models import APIKey
 from ..models.edits import OWN_FIELDS, KeyEdit, Problems
+from ..models.entries import Entry
 from ..models.list_edits import ListEdit
 from ..models.lists import DOMAINS, IPS, KINDS, EntryInput, ListKind, read_given
 from ..policy.decision import Mode
@@ -18,6 +19,20 @@ NO_EFFECT = {
     DOMAINS.field: gettext_lazy("The new domains have no effect while “Allow all domains” is selected."),
     IPS.field: gettext_lazy("The new IPs have no effect while “Allow all IPs” is selected."),
 }
+
+
+class UnconfirmedError(Exception):
+    """The forms would empty lists, which their user hasn't confirmed."""
+
+    def __init__(self, lost: list[Entry]) -> None:
+        super().__init__(lost)
+        self.lost = lost
+
+
+def emptied(form: KeyForm) -> list[Entry]:
+    """Return the entries of the lists that the form disables, and so empties."""
+    kinds = [kind for kind in KINDS if form.chosen(kind.mode) == Mode.ALL]
+    return [entry for kind in kinds for entry in getattr(form.instance, kind.field).all()]
 
 
 def create(form: KeyForm, formsets: list[Any], creator: Any) -> tuple[APIKey, str, list[str]]:
@@ -66,7 +81,12 @@ def _add(entries: ListEdit, new: list[EntryInput], rows: list[Any]) -> list[str]
 def _typed(kind: ListKind, form: KeyForm, formsets: list[Any]) -> list[EntryInput]:
     """Return the new entries of a list, from its blank rows and its box."""
     rows = [formset.new_objects for formset in formsets if formset.model.kind is kind]
-    return [*((entry.name, entry.text) for new in rows for entry in new), *form.pasted(kind)]
+    return [*(_given(entry) for new in rows for entry in new), *form.pasted(kind)]
+
+
+def _given(entry: Entry) -> EntryInput:
+    given = {"name": entry.name, entry.kind.column: entry.text}
+    return given if entry.expires_at is None else {**given, "expires_at": entry.expires_at}
 
 
 def _repeated(kind: ListKind, entries: list[EntryInput]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Steps that a key's page offers, each on a page of its own: rotate, revoke, take over.
+"""Steps that a key's page offers, each on a page of its own, such as rotate and revoke.
 
 A new step is a subclass of ``Step`` in ``STEPS``; its address, link and confirmation page follow.
 """
@@ -6,17 +6,18 @@ A new step is a subclass of ``Step`` in ``STEPS``; its address, link and confirm
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from ..models import APIKey
-from ..signals import acting_as
+from ..models.entries import Entry
+from ..models.lists import DOMAINS, IPS, ListKind
+from .forms import RotateForm
 from .ownership import check_owner, is_superuser
 
 if TYPE_CHECKING:
@@ -44,10 +45,13 @@ class Outcome(NamedTuple):
 class Step(ABC):
     """One thing that is done to a key after a question. Steps of this kind are for the key's creator."""
 
-    name: ClassVar[str]
-    label: ClassVar[str | Promise]
+    name: str
+    label: str | Promise
     question: ClassVar[str | Promise]
     is_done_message: ClassVar[str | Promise] = gettext_lazy("This key is already revoked.")
+    form_class: ClassVar[type[forms.Form]] = forms.Form
+    kind: ListKind | None = None
+    """The list that the step is about, in whose section the key's page offers it."""
 
     def is_allowed(self, model_admin: ModelAdmin, request: HttpRequest, key: APIKey) -> bool:
         """Return whether the user may take the step at all."""
@@ -61,9 +65,13 @@ class Step(ABC):
         """Raise Http404 if the locked key has been lost to someone else."""
         check_owner(request, key)
 
+    def loses(self, key: APIKey) -> list[Entry]:
+        """Return the entries that the step removes."""
+        return []
+
     @abstractmethod
-    def take(self, request: HttpRequest, key: APIKey) -> Outcome:
-        """Take the step; raise ValidationError if the key doesn't allow it."""
+    def take(self, request: HttpRequest, key: APIKey, given: dict[str, Any]) -> Outcome:
+        """Take the step with what its form was given; raise ValidationError if the key doesn't allow it."""
 
 
 class Rotate(Step):
@@ -71,11 +79,60 @@ class Rotate(Step):
 
     name = "rotate"
     label = gettext_lazy("Rotate")
-    question = gettext_lazy("The key gets a new token. The current token stops working immediately.")
+    question = gettext_lazy("The key gets a new token. Choose how long the current token keeps working.")
+    form_class = RotateForm
 
-    def take(self, request: HttpRequest, key: APIKey) -> Outcome:
+    def take(self, request: HttpRequest, key: APIKey, given: dict[str, Any]) -> Outcome:
         """Give the key a new token."""
-        return Outcome(_("Rotated the token."), key.rotate())
+        return Outcome(_("Rotated the token."), key.rotate(given["overlap"]))
+
+
+class EndOverlap(Step):
+    """Ends the token from before the last rotation."""
+
+    name = "end_old_token"
+    label = gettext_lazy("End the old token now")
+    question = gettext_lazy(
+        "The token from before the last rotation stops working immediately. Pages and servers that still "
+        "send it are blocked."
+    )
+    is_done_message = gettext_lazy("The old token doesn't work any more.")
+
+    def is_done(self, request: HttpRequest, key: APIKey) -> bool:
+        """Return whether only one token works."""
+        until = key.previous_until
+        return key.revoked_at is not None or until is None or until <= timezone.now()
+
+    def take(self, request: HttpRequest, key: APIKey, given: dict[str, Any]) -> Outcome:
+        """End the old token."""
+        key.end_overlap()
+        return Outcome(_("Ended the old token."))
+
+
+class RemoveExpired(Step):
+    """Removes the entries of a list that have expired."""
+
+    question = gettext_lazy("These entries have expired and match nothing. They are removed from the list.")
+    is_done_message = gettext_lazy("No entry of the list has expired.")
+
+    def __init__(self, kind: ListKind, name: str, label: Promise) -> None:
+        self.kind: ListKind = kind
+        self.name, self.label = name, label
+
+    def is_done(self, request: HttpRequest, key: APIKey) -> bool:
+        """Return whether nothing has expired."""
+        return not self.loses(key)
+
+    def loses(self, key: APIKey) -> list[Entry]:
+        """Return the entries that have expired."""
+        return list(getattr(key, self.kind.field).filter(expires_at__lte=timezone.now()))
+
+    def take(self, request: HttpRequest, key: APIKey, given: dict[str, Any]) -> Outcome:
+        """Remove the entries that have expired."""
+        with key.editing() as edit:
+            count = len(edit.list(self.kind).remove_expired())
+        said = ngettext("Removed %(count)s expired entry.", "Removed %(count)s expired entries.", count)
+        return Outcome(said % {"count": count})
 
 
 class Revoke(Step):
@@ -85,7 +142,7 @@ class Revoke(Step):
     label = gettext_lazy("Revoke")
     question = gettext_lazy("The key stops working immediately. You can't undo this.")
 
-    def take(self, request: HttpRequest, key: APIKey) -> Outcome:
+    def take(self, request: HttpRequest, key: APIKey, given: dict[str, Any]) -> Outcome:
         """End the key for good."""
         key.revoke()
         return Outcome(_("Revoked the key."))
@@ -112,7 +169,7 @@ class TakeOver(Step):
     def check_owner(self, request: HttpRequest, key: APIKey) -> None:
         """Let a superuser take over any key."""
 
-    def take(self, request: HttpRequest, key: APIKey) -> Outcome:
+    def take(self, request: HttpRequest, key: APIKey, given: dict[str, Any]) -> Outcome:
         """Make the user the key's creator."""
         creator = key.creator
         key.take_over(person(request))
@@ -121,84 +178,11 @@ class TakeOver(Step):
         return Outcome(_("Took the key over from %(creator)s.") % {"creator": creator})
 
 
-STEPS: tuple[Step, ...] = (Rotate(), Revoke(), TakeOver())
-
-
-class StepsMixin(ModelAdmin):
-    """The addresses and pages of the steps, and the page that shows a token."""
-
-    def get_urls(self) -> list[URLPattern]:
-        """Return the admin's routes and those of the steps."""
-        return [
-            path(
-                f"<path:object_id>/{step.name.replace('_', '-')}/",
-                self.admin_site.admin_view(self.step_view),
-                {"step": step},
-                name=f"allowlist_apikey_{step.name}",
-            )
-            for step in STEPS
-        ] + super().get_urls()
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> APIKey:
-        """Return the key; raise Http404 for one that is missing or that the user may not see."""
-        key = super().get_object(request, object_id, from_field)
-        if key is None:
-            raise Http404
-        return key
-
-    def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: APIKey | None = None,
-    ) -> HttpResponse:
-        """Show the form, with the steps that the user may take."""
-        steps = [] if obj is None else [step for step in STEPS if self._offers(step, request, obj)]
-        return super().render_change_form(request, {**context, "steps": steps}, add, change, form_url, obj)
-
-    def _offers(self, step: Step, request: HttpRequest, key: APIKey) -> bool:
-        return step.is_allowed(self, request, key) and not step.is_done(request, key)
-
-    def step_view(self, request: HttpRequest, object_id: str, step: Step) -> HttpResponse:
-        """Ask whether a step is meant, and take it on POST."""
-        key = self.get_object(request, object_id)
-        if not self.has_view_permission(request, key) or not step.is_allowed(self, request, key):
-            raise PermissionDenied
-        if step.is_done(request, key):
-            messages.warning(request, str(step.is_done_message))
-            return self._to_key(key)
-        if request.method != "POST":
-            return self._page(request, key, "confirm", f"{step.label}: {key.name}", step=step)
-        try:
-            with acting_as(request.user), key.editing():
-                return self._take(request, key, step)
-        except ValidationError as error:
-            messages.error(request, " ".join(error.messages))
-            return self._to_key(key)
-
-    def _take(self, request: HttpRequest, key: APIKey, step: Step) -> HttpResponse:
-        step.check_owner(request, key)
-        outcome = step.take(request, key)
-        self.log_change(request, key, outcome.message)
-        if outcome.token is not None:
-            return self.token_page(request, key, outcome.token, _("API key rotated"))
-        messages.success(request, outcome.message)
-        return self._to_key(key)
-
-    def token_page(self, request: HttpRequest, key: APIKey, token: str, title: str) -> HttpResponse:
-        """Show a token. As on every page of the admin, the site sends ``Cache-Control: no-store``."""
-        return self._page(request, key, "token", title, token=token)
-
-    def _to_key(self, key: APIKey) -> HttpResponse:
-        change = f"{self.admin_site.name}:allowlist_apikey_change"
-        return HttpResponseRedirect(reverse(change, args=[key.pk]))
-
-    def _page(
-        self, request: HttpRequest, key: APIKey, template: str, title: str, **context: Any
-    ) -> HttpResponse:
-        request.current_app = self.admin_site.name
-        shown = {**self.admin_site.each_context(request), "opts": self.opts, "original": key, "title": title}
-        return TemplateResponse(request, f"admin/allowlist/apikey/{template}.html", {**shown, **context})
+STEPS: tuple[Step, ...] = (
+    Rotate(),
+    EndOverlap(),
+    Revoke(),
+    TakeOver(),
+    RemoveExpired(DOMAINS, "remove_expired_domains", gettext_lazy("Remove expired domains")),
+    RemoveExpired(IPS, "remove_expired_ips", gettext_lazy("Remove expired IPs")),
+)

@@ -95,6 +95,12 @@ class KeyLife(TrackedModel):
             edit.action = "rotated"
         return token.text
 
+    def end_overlap(self) -> None:
+        """End the token from before the last rotation, if it still works."""
+        with self.editing() as edit:
+            edit.put(previous_digest="")
+            edit.change("updated", previous_until=None)
+
     def revoke(self) -> None:
         """End the key for good."""
         with self.editing() as edit:
@@ -111,6 +117,6 @@ class KeyLife(TrackedModel):
 
     # A template that names one of them must not call it: {{ key.rotate }} would end the token in use.
     _writes: Any
-    for _writes in (insert, rotate, revoke, take_over):
+    for _writes in (insert, rotate, end_overlap, revoke, take_over):
         _writes.alters_data = True
     del _writes

@@ -1,12 +1,44 @@
-"""What an entry matches, by example. Nothing here belongs to Django's admin."""
+"""What is said about an entry: what it matches, and whether it still does.
 
+Nothing here belongs to Django's admin.
+"""
+
+from datetime import datetime, timedelta
+
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
+from ..models.entries import Entry
 from ..models.lists import DOMAINS, ListKind
 from ..policy.entries import DomainEntry, display, parse_domain
 from ..policy.networks import IPEntry, parse_ip
 from ..policy.origins import DEFAULT_PORTS, Origin, ends_in_number
 from ..policy.problems import EntryError
+
+UNUSED_DAYS = 90
+"""After so many days without a match, an entry is marked."""
+
+
+def warning(entry: Entry, now: datetime) -> str:
+    """Return why the entry may be superfluous: it expired, or matched nothing for long; else nothing."""
+    if entry.has_expired(now):
+        return _("Expired")
+    since = entry.last_matched_at or entry.created_at
+    if since <= now - timedelta(days=UNUSED_DAYS):
+        return _("Not matched for %(days)s days") % {"days": UNUSED_DAYS}
+    return ""
+
+
+def last_match(entry: Entry) -> str:
+    """Return the day on which the entry last matched."""
+    at = entry.last_matched_at
+    return _("Not yet") if at is None else local_date(at)
+
+
+def local_date(at: datetime) -> str:
+    """Return a day in the current time zone, as people write it."""
+    return date_format(localtime(at) if at.tzinfo else at, "DATE_FORMAT")
 
 
 def example(kind: ListKind, text: str) -> str:

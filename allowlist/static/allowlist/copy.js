@@ -1,0 +1,19 @@
+// Puts a button that copies an element's text after each element with data-allowlist-copy, its label.
+"use strict";
+document.addEventListener("DOMContentLoaded", () => {
+    if (!navigator.clipboard) {
+        return; // Pages that aren't served by https have no clipboard.
+    }
+    for (const element of document.querySelectorAll("[data-allowlist-copy]")) {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.className = "button allowlist-copy";
+        button.textContent = element.dataset.allowlistCopy;
+        button.addEventListener("click", async () => {
+            await navigator.clipboard.writeText(element.textContent.trim());
+            button.classList.add("allowlist-copied");
+            button.textContent = element.dataset.allowlistCopied || "✓";
+        });
+        element.after(" ", button);
+    }
+});
