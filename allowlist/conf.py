@@ -28,6 +28,8 @@ Check = Callable[[Any], str | None]
 """Returns the end of a sentence that says what is wrong with a value, or None."""
 
 UNIX = "unix"
+MOST_DAYS = 3650
+"""Longest time that blocked requests are shown."""
 _DOTTED_PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 _REDIS = ("redis://", "rediss://", "unix://")
 
@@ -36,6 +38,18 @@ def _limit(value: Any) -> str | None:
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
         return None
     return "must be a whole number above 0, or None for no limit."
+
+
+def _count(value: Any) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return None
+    return "must be a whole number, or 0 to record nothing."
+
+
+def _days(value: Any) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST_DAYS:
+        return None
+    return f"must be a whole number of days from 1 to {MOST_DAYS}."
 
 
 def _choices(allowed: type[Mode | Condition | DomainForm | IPForm | Environment]) -> Check:
@@ -171,6 +185,10 @@ class Settings:
     ENVIRONMENTS: tuple[str, ...] = _setting(("live", "test"), _choices(Environment))
     MAY_HAVE_KEYS: str | None = _setting(None, _dotted_path)
     KEYS_OF: str | None = _setting(None, _dotted_path)
+
+    BLOCKED_PER_KEY: int = _setting(100, _count)
+    BLOCKED_DAYS: int = _setting(30, _days)
+    BLOCKED_IPS: Literal["full", "network", "none"] = _setting("full", _one_of("full", "network", "none"))
 
     trusts_unix: bool = field(init=False)
     trusted_networks: tuple[Network, ...] = field(init=False)

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
+from .api.blocked import BlockedViewSet
 from .api.views import APIKeyViewSet, DomainViewSet, EntryViewSet, IPViewSet
 
 app_name = "allowlist"
@@ -17,6 +18,7 @@ def routes(
     key_viewset: type[APIKeyViewSet] = APIKeyViewSet,
     domain_viewset: type[EntryViewSet] = DomainViewSet,
     ip_viewset: type[EntryViewSet] = IPViewSet,
+    blocked_viewset: type[BlockedViewSet] = BlockedViewSet,
 ) -> list[URLPattern]:
     """Return the routes, served by a project's own subclasses.
 
@@ -31,6 +33,7 @@ def routes(
         path(f"{key}check/", key_viewset.as_view({"post": "check"}), name="key-check"),
         *_entry_routes("domain", domain_viewset),
         *_entry_routes("ip", ip_viewset),
+        *_blocked_routes(blocked_viewset),
     ]
 
 
@@ -40,6 +43,17 @@ def _entry_routes(name: str, viewset: type[EntryViewSet]) -> list[URLPattern]:
     return [
         path(entries, of_list, name=f"{name}-list"),
         path(f"{entries}<int:pk>/", viewset.as_view(ROW), name=f"{name}-detail"),
+    ]
+
+
+def _blocked_routes(viewset: type[BlockedViewSet]) -> list[URLPattern]:
+    blocked = "keys/<int:key_pk>/blocked/"
+    of_key = viewset.as_view({"get": "list", "delete": "forget"}, lookup_url_kwarg=viewset.key_kwarg)
+    several = viewset.as_view({"post": "allow_several"}, lookup_url_kwarg=viewset.key_kwarg)
+    return [
+        path(blocked, of_key, name="blocked-list"),
+        path(f"{blocked}allow/", several, name="blocked-allow-several"),
+        path(f"{blocked}<int:pk>/allow/", viewset.as_view({"post": "allow"}), name="blocked-allow"),
     ]
 
 

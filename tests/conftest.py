@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.core.cache import cache
 
+from allowlist.enforcement import blocked
 from tests import databases, services
 from tests.clock import Clock
 
@@ -72,6 +73,12 @@ def _empty_cache() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted() -> None:
+    """Start each test without refusals that other tests counted."""
+    blocked.reset()
 
 
 @pytest.fixture

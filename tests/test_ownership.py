@@ -16,7 +16,7 @@ from django.urls import URLPattern, URLResolver, reverse
 from django.utils import timezone
 
 from allowlist import urls
-from allowlist.models import APIKey
+from allowlist.models import APIKey, BlockedSource
 from tests.conftest import MakeUser, User
 from tests.management import Api, encoded, snapshot, texts
 from tests.pages import Admin, Pages, rows
@@ -28,6 +28,7 @@ from tests.testing import statements
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PEOPLE = ("creator", "stranger", "superuser", "member", "powerless", "nobody")
 """``powerless`` is staff and the key's creator, but has no model permission."""
+BLOCKED = "https://blocked.hidden.example"
 ENTRIES = ("shop.hidden.example", "blog.hidden.example", "198.51.100.77", "198.51.100.78")
 
 
@@ -60,26 +61,31 @@ def owned(who: str, make_user: MakeUser, creator: User, stranger: User, superuse
 
 def make_key(owner: User) -> APIKey:
     """Return a key whose every part can be recognized on a page."""
-    return APIKey.objects.create_key(
+    key = APIKey.objects.create_key(
         name="Hidden-name",
         creator=owner,
         allowed_domains=[("Hidden-shop", ENTRIES[0]), ENTRIES[1]],
         allowed_ips=[("Hidden-office", ENTRIES[2]), ENTRIES[3]],
     )[0]
+    BlockedSource.objects.create(key=key, reason="origin_not_listed", origin=BLOCKED)
+    return key
 
 
 def rows_of(key: APIKey) -> list[Any]:
     """Return all that is stored of the key."""
     return [
         list(APIKey.objects.filter(pk=key.pk).values()),
-        *(list(getattr(key, field).order_by("pk").values()) for field in ("allowed_domains", "allowed_ips")),
+        *(
+            list(getattr(key, field).order_by("pk").values())
+            for field in ("allowed_domains", "allowed_ips", "blocked_sources")
+        ),
     ]
 
 
 def seen_of(key: APIKey, response: Any) -> list[str]:
     """Return which parts of the key a response shows, in its body, headers and cookies."""
     shown = response.content.decode() + str(response.headers) + str(response.cookies)
-    secrets = ("Hidden", key.token, key.locator, key.digest, str(key.revision), *ENTRIES)
+    secrets = ("Hidden", key.token, key.locator, key.digest, str(key.revision), *ENTRIES, BLOCKED)
     return [secret for secret in secrets if secret in shown]
 
 
@@ -95,6 +101,9 @@ API_ROUTES: dict[str, dict[str, int]] = {
     "domain-detail": {"GET": 200, "PATCH": 200, "DELETE": 204},
     "ip-list": {"GET": 200, "POST": 201, "PUT": 200},
     "ip-detail": {"GET": 200, "PATCH": 200, "DELETE": 204},
+    "blocked-list": {"GET": 200, "DELETE": 204},
+    "blocked-allow-several": {"POST": 201},
+    "blocked-allow": {"POST": 201},
 }
 """The status that a creator gets on each route."""
 
@@ -110,14 +119,23 @@ BODIES: dict[tuple[str, str], Any] = {
 }
 
 
+def api_body(route: str, method: str, key: APIKey) -> Any:
+    """Return what a creator could send there."""
+    if (route, method) == ("blocked-allow-several", "POST"):
+        return {"ids": [key.blocked_sources.get().pk]}
+    return BODIES.get((route, method), {})
+
+
 def api_path(route: str, key: APIKey) -> str:
     """Return the path of a route to the key or to the first entry of its list."""
     if route == "key-list":
         return reverse("allowlist:key-list")
     if route.startswith("key-"):
         return reverse(f"allowlist:{route}", args=[key.pk])
-    if route.endswith("-list"):
+    if route.endswith("-list") or route == "blocked-allow-several":
         return reverse(f"allowlist:{route}", args=[key.pk])
+    if route == "blocked-allow":
+        return reverse(f"allowlist:{route}", args=[key.pk, key.blocked_sources.get().pk])
     entries: Any = key.allowed_domains if route == "domain-detail" else key.allowed_ips
     return reverse(f"allowlist:{route}", args=[key.pk, entries.first().pk])
 
@@ -142,7 +160,7 @@ def test_api(owned: Owned, route: str, method: str, who: str) -> None:
     key, client, visitor = owned
     key.refresh_from_db()
     before = rows_of(key)
-    body = BODIES.get((route, method), {})
+    body = api_body(route, method, key)
     response = client.generic(method, api_path(route, key), encoded(body), content_type="application/json")
     assert response.status_code == api_status(route, method, who)
     if who in ("creator", "powerless"):
@@ -192,7 +210,7 @@ def test_keys_of_replaces_the_creator_on_every_route(
 ) -> None:
     settings.ALLOWLIST = {"KEYS_OF": f"{__name__}.keys_of_a_team"}
     key = make_key(creator)
-    path, body = api_path(route, key), BODIES.get((route, method), {})
+    path, body = api_path(route, key), api_body(route, method, key)
     for user, who in ((creator, "stranger"), (stranger, "creator")):  # They have changed places.
         assert Api(user)(method, path, body).status_code == api_status(route, method, who)
 

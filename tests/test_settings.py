@@ -47,6 +47,9 @@ DEFAULTS: dict[str, Any] = {
     "ENVIRONMENTS": ("live", "test"),
     "MAY_HAVE_KEYS": None,
     "KEYS_OF": None,
+    "BLOCKED_PER_KEY": 100,
+    "BLOCKED_DAYS": 30,
+    "BLOCKED_IPS": "full",
 }
 ONE_NUMBER = "must be a whole number above 0, or None for no limit."
 NO_NETWORK = 'isn\'t a network, an IP address or "unix"'
@@ -128,6 +131,20 @@ WRONG: list[tuple[str, Any, str]] = [
         for name in ("MAY_HAVE_KEYS", "KEYS_OF")
         for value in ("", "keys_of", "shop.keys.", ".keys_of", "shop/keys.py", "shop.keys:keys_of", print, 1)
     ],
+    *[
+        ("BLOCKED_PER_KEY", value, "must be a whole number, or 0 to record nothing.")
+        for value in (-1, None, True, "100", 2.5)
+    ],
+    *[
+        ("BLOCKED_DAYS", value, "must be a whole number of days from 1 to 3650.")
+        for value in (0, -1, 3651, None, True, "30", 2.5)
+    ],
+    (
+        "BLOCKED_IPS",
+        "networks",
+        "is 'networks'. Valid values are 'full', 'network', 'none'. Did you mean 'network'?",
+    ),
+    ("BLOCKED_IPS", None, "is None. Valid values are 'full', 'network', 'none'. Did you mean 'none'?"),
 ]
 UNIMPORTABLE = [
     ("shop.keys.keys_of", "can't be imported: No module named 'shop'"),
@@ -154,6 +171,11 @@ RIGHT: list[tuple[str, Any]] = [
     ("ENVIRONMENTS", ["live"]),
     ("MAY_HAVE_KEYS", "builtins.bool"),
     ("KEYS_OF", "builtins.print"),
+    ("BLOCKED_PER_KEY", 0),
+    ("BLOCKED_DAYS", 1),
+    ("BLOCKED_DAYS", 3650),
+    ("BLOCKED_IPS", "network"),
+    ("BLOCKED_IPS", "none"),
 ]
 
 

@@ -65,4 +65,5 @@ def test_tenants_of_one_database_are_kept_apart(freshness: str, database: str) -
         "after a's change": ["origin_not_listed", "b"],
         "by number, after a's change": ["origin_not_listed", "b"],
         "the other's last use is unchanged": True,
+        "blocked": [{"https://c.example": 6}, {"https://d.example": 2}],
     }

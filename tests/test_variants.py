@@ -11,7 +11,9 @@ VARIANTS = {
     # A UUID for the users' primary key, an email address for login.
     "tests.settings_custom_user": ("keys", "admin", "ownership"),
     # USE_TZ=False and ATOMIC_REQUESTS, far behind UTC.
-    "tests.settings_naive_atomic": ("keys", "freshness", "last_use", "fail_closed", "api", "api_projects"),
+    "tests.settings_naive_atomic": (
+        *("keys", "freshness", "last_use", "fail_closed", "api", "api_projects", "blocked", "blocked_api"),
+    ),
 }
 """The test files that can fail under each variant."""
 

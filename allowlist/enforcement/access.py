@@ -16,6 +16,7 @@ from ..models import APIKey
 from ..models.choices import Enforcement
 from ..policy.decision import REFUSALS, Decision, Reason, Rule, Source, decide
 from ..signals import request_refused
+from .blocked import note_blocked
 from .credentials import Credential, KeySource, key_in_path, read_credential
 from .lookup import ActivePolicy, Row, find_by_pk, find_by_token
 from .sources import read_source
@@ -75,11 +76,13 @@ class Access:
         return isinstance(self._presented, Credential) and self._presented.is_ours
 
     def report(self, sender: type) -> None:
-        """Report a refusal to the log and to the signal's receivers, once."""
+        """Report a refusal to the key's blocked sources, the log and the signal's receivers, once."""
         if self._reported or self.decision.allowed:
             return
         self._reported = True
         reason = self.decision.reason
+        if self._row is not None and reason is not None:
+            note_blocked(self._row, reason, self.source, self.only_reports)
         if logger.isEnabledFor(logging.INFO):
             logger.info("%s: %s (%s).", self._subject(), reason, self._whence())
         if request_refused.has_listeners(sender):

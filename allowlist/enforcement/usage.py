@@ -1,8 +1,8 @@
 """When a key was used and its entries matched: ``last_used_at`` and ``last_matched_at``."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from ..models.list_rules import plain_rows
 from ..models.lists import DOMAINS, IPS, ListKind
 from ..policy.decision import Decision
 from .lookup import ActivePolicy, Row
+from .waiting import without_waiting
 
 logger = logging.getLogger("allowlist")
 
@@ -102,7 +103,7 @@ def _write(
     skip = connection.features.has_select_for_update_skip_locked
     unlocked = rows.order_by().select_for_update(skip_locked=skip, nowait=not skip)
     with (
-        _sqlite_without_waiting(connection) if is_sqlite else nullcontext(),
+        without_waiting(connection) if is_sqlite else nullcontext(),
         transaction.atomic(using=alias),
     ):
         is_ours = is_sqlite or unlocked.values_list("pk", flat=True).first() is not None
@@ -111,16 +112,3 @@ def _write(
         if committed is not None:
             transaction.on_commit(committed, using=alias)
         return True
-
-
-@contextmanager
-def _sqlite_without_waiting(connection: Any) -> Iterator[None]:
-    """Have SQLite raise "database is locked" at once instead of after the connection's timeout."""
-    connection.ensure_connection()  # Under FRESHNESS, this may be the request's first use of the database.
-    raw = connection.connection
-    (before,) = raw.execute("PRAGMA busy_timeout").fetchone()
-    raw.execute("PRAGMA busy_timeout = 0")
-    try:
-        yield
-    finally:
-        raw.execute(f"PRAGMA busy_timeout = {before:d}")

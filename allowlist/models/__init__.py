@@ -1,6 +1,7 @@
 """Keys and their entries. Everything that writes them is in this room."""
 
+from .blocked import BlockedSource
 from .entries import AllowedDomain, AllowedIP
 from .keys import APIKey
 
-__all__ = ["APIKey", "AllowedDomain", "AllowedIP"]
+__all__ = ["APIKey", "AllowedDomain", "AllowedIP", "BlockedSource"]

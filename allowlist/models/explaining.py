@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from ..conf import settings
-from ..policy.decision import Mode, Reason, Rule, Source
+from ..policy.decision import Mode, Policy, Reason, Rule, Source
 from ..policy.entries import DomainList
 from ..policy.explanation import Listed, RuleVerdict, explain
 from ..policy.networks import Address, IPList, parse_address, unmapped
@@ -53,9 +53,8 @@ def explain_key(
     """Return what a request with these headers from this address would get; see ``APIKey.explain``."""
     address = read_address(ip)
     source = Source(read_page(origin, referer, sec_fetch_site), lambda: address)
-    domains, ips = (_listed(key, kind) for kind in (DOMAINS, IPS))
-    compiled = _compiled(DomainList, domains), _compiled(IPList, ips)
-    policy = policy_in_force(vars(key), *compiled, settings())
+    domains, ips = (listed_entries(key, kind) for kind in (DOMAINS, IPS))
+    policy = compiled_policy(key, domains, ips)
     lists = {Rule.DOMAIN: (DOMAINS, domains), Rule.IP: (IPS, ips)}
     found = explain(policy, source, domains, ips, lambda rule, text: _may_list(key, *lists[rule], text))
     status = status_here(key)
@@ -97,10 +96,16 @@ def _key_reason(key: Key, status: str, source: Source) -> Reason | None:
     return None if status == Status.ACTIVE else Reason.KEY_INVALID
 
 
-def _listed(key: Key, kind: ListKind) -> list[Listed]:
+def listed_entries(key: Key, kind: ListKind) -> list[Listed]:
+    """Return the entries of one of the key's lists, as stored."""
     model: Any = key._meta.get_field(kind.field).related_model
     rows, now = plain_rows(model, key._state.db).filter(key_id=key.pk).order_by("pk"), timezone.now()
     return [Listed(row.text, row.name, row.has_expired(now)) for row in rows]
+
+
+def compiled_policy(key: Key, domains: list[Listed], ips: list[Listed]) -> Policy:
+    """Return the policy in force of a key with these entries."""
+    return policy_in_force(vars(key), _compiled(DomainList, domains), _compiled(IPList, ips), settings())
 
 
 def _compiled(compile_: Callable[[list[str], int], Compiled], listed: list[Listed]) -> Compiled:

@@ -36,6 +36,8 @@ from .tracked import forget_prefetched
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
 
+    from .blocked import BlockedSource
+
 
 class APIKeyQuerySet(KeyQuerySet["APIKey"]):
     """The keys behind ``APIKey.objects``."""
@@ -94,6 +96,7 @@ class APIKey(KeyLists, KeyLife):
         creator_id: Any
         allowed_domains: RelatedManager["AllowedDomain"]
         allowed_ips: RelatedManager["AllowedIP"]
+        blocked_sources: RelatedManager["BlockedSource"]
 
     objects = models.Manager.from_queryset(APIKeyQuerySet)()
 

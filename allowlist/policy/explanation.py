@@ -7,6 +7,7 @@ request came from, and the entry that would allow it.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from .decision import Decision, Policy, Reason, Rule, Source, decide, rules
@@ -129,15 +130,21 @@ def _checked(rule: Rule, near: Near, may_list: Callable[[Rule, str], bool]) -> N
 def _near_pages(page: Origin, listed: Iterable[Listed]) -> list[Near]:
     found = []
     for text, name, has_expired in listed:
-        try:
-            entry = parse_domain(text)
-        except EntryError:
-            continue
-        difference = _page_difference(page, entry, has_expired)
-        if difference is not None:
+        entry = _read_listed(text)
+        difference = None if entry is None else _page_difference(page, entry, has_expired)
+        if entry is not None and difference is not None:
             suggestion = page.host if entry.scheme is None else str(page)
             found.append(Near(text, name, difference, suggestion))
     return sorted(found, key=lambda near: _ORDER.index(near.difference))
+
+
+@lru_cache(maxsize=4096)
+def _read_listed(text: str) -> DomainEntry | None:
+    """Return the entry; None if it can't be read. Each place that a key refused is compared with its list."""
+    try:
+        return parse_domain(text)
+    except EntryError:
+        return None
 
 
 def _page_difference(page: Origin, entry: DomainEntry, has_expired: bool) -> Difference | None:

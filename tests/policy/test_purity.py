@@ -32,7 +32,7 @@ validators  checks
 models
 enforcement
 permissions
-authentication  throttling
+authentication  throttling  asgi
 contrib
 admin  api
 urls  apps

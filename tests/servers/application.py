@@ -3,5 +3,7 @@
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 
+from allowlist.asgi import flushing
+
 wsgi = get_wsgi_application()
-asgi = get_asgi_application()
+asgi = flushing(get_asgi_application())

@@ -19,8 +19,8 @@ from django.test import Client  # noqa: E402
 from django.utils import timezone  # noqa: E402
 from django_tenants.utils import schema_context  # noqa: E402
 
-from allowlist.enforcement import lookup, usage  # noqa: E402
-from allowlist.models import APIKey  # noqa: E402
+from allowlist.enforcement import blocked, lookup, usage  # noqa: E402
+from allowlist.models import APIKey, BlockedSource  # noqa: E402
 from allowlist.policy.decision import ALLOWED  # noqa: E402
 from allowlist.policy.tokens import Token  # noqa: E402
 from tests.tenants.models import Domain, Tenant  # noqa: E402
@@ -73,6 +73,25 @@ def last_use_is_unchanged(token: str) -> bool:
         return QuerySet(APIKey).get().last_used_at == before
 
 
+def blocked_in_tenants(tokens: dict[str, str]) -> list[dict[str, int]]:
+    """Return what each tenant's key is stored to have refused, counted in turn, read and flushed."""
+    blocked.reset()
+    for _ in range(2):
+        ask("a", tokens["a"], page="https://c.example")
+    ask("b", tokens["b"], page="https://d.example")
+    with schema_context("a"):
+        assert BlockedSource.objects.count() == 1
+        assert {name.schema for name in blocked._sums.waiting()} == {"b"}
+    ask("a", tokens["a"], page="https://c.example")
+    for _ in PAGES:  # Each statement of django-tenants takes two, of twenty a flush.
+        blocked.flush()
+    stored = []
+    for name in PAGES:
+        with schema_context(name):
+            stored.append(dict(QuerySet(BlockedSource).values_list("origin", "count")))
+    return stored
+
+
 def main() -> None:
     """Print what each step gives."""
     call_command("migrate_schemas", verbosity=0)
@@ -90,6 +109,7 @@ def main() -> None:
     told["after a's change"] = [ask(name, token) for name, token in tokens.items()]
     told["by number, after a's change"] = [ask(name, url="/by-number/?number=1") for name in tokens]
     told["the other's last use is unchanged"] = last_use_is_unchanged(tokens["a"])
+    told["blocked"] = blocked_in_tenants(tokens)
     print(json.dumps(told))
 
 
