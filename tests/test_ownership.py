@@ -436,7 +436,7 @@ def test_a_superuser_reads_everything_and_is_offered_no_control(creator: User, s
     page = Admin(superuser).get(f"{key.pk}/change/")
     for said in ("Hidden-name", "Hidden-shop", *ENTRIES, str(creator)):
         assert said in page.text
-    assert not page.fields.keys() & {"name", "domain_mode", "paste_domains", "allowed_domains-0-domain"}
+    assert not {name for name in page.fields if name.endswith(("name", "mode", "domain", "ip", "domains"))}
     steps = [link.split("/")[-2] for link in page.links if f"apikey/{key.pk}/" in link]
     assert "take-over" in steps
     assert not {"rotate", "revoke", "delete"} & set(steps)

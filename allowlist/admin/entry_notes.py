@@ -33,7 +33,7 @@ def warning(entry: Entry, now: datetime) -> str:
 def last_match(entry: Entry) -> str:
     """Return the day on which the entry last matched."""
     at = entry.last_matched_at
-    return _("Not yet") if at is None else local_date(at)
+    return _("Not matched yet") if at is None else local_date(at)
 
 
 def local_date(at: datetime) -> str:

@@ -45,7 +45,8 @@ class KeyPageMixin(StepsMixin):
             return _("%(start)s The token was shown once. If it is lost, rotate the key.") % {
                 "start": key.hint
             }
-        return format_html('<code data-allowlist-copy="{}">{}</code>', _("Copy"), key.token)
+        shown = '<code data-allowlist-copy="{}" data-allowlist-copied="{}">{}</code>'
+        return format_html(shown, _("Copy"), _("Copied"), key.token)
 
     @admin.display(description=gettext_lazy("creator"))
     def created_by(self, key: APIKey) -> str:

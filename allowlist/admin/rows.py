@@ -12,6 +12,7 @@ from django.forms.formsets import ManagementForm
 from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 from django.utils.functional import cached_property
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from ..models import APIKey
@@ -72,7 +73,8 @@ class EntryFormSet(InlineFormSet):
         limit = self._kind.limit
         if limit is not None and not self.is_bound:
             # So many rows may be shown, as the list's other pages have theirs.
-            self.max_num = max(0, limit - self.page.paginator.count + len(self.page))
+            room = max(0, limit - self.page.paginator.count + len(self.page))
+            self.max_num = min(self.max_num, room)  # 0 for users who may not add.
 
     @property
     def _kind(self) -> ListKind:
@@ -118,6 +120,9 @@ class EntryFormSet(InlineFormSet):
         pk = form.instance.pk
         initial = None if pk is None else str(pk)
         form.fields["id"] = forms.CharField(required=False, initial=initial, widget=forms.HiddenInput)
+        for name, field in form.fields.items():
+            # Tables of inlines have no labels.
+            field.widget.attrs.setdefault("aria-label", capfirst(field.label or name))
 
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
         """Give a row that was sent what it showed."""

@@ -121,11 +121,14 @@ class RemoveExpired(Step):
 
     def is_done(self, request: HttpRequest, key: APIKey) -> bool:
         """Return whether nothing has expired."""
-        return not self.loses(key)
+        return not self._expired(key).exists()
 
     def loses(self, key: APIKey) -> list[Entry]:
         """Return the entries that have expired."""
-        return list(getattr(key, self.kind.field).filter(expires_at__lte=timezone.now()))
+        return list(self._expired(key))
+
+    def _expired(self, key: APIKey) -> Any:
+        return getattr(key, self.kind.field).filter(expires_at__lte=timezone.now())
 
     def take(self, request: HttpRequest, key: APIKey, given: dict[str, Any]) -> Outcome:
         """Remove the entries that have expired."""

@@ -1,4 +1,4 @@
-// Puts a button that copies an element's text after each element with data-allowlist-copy, its label.
+// Puts a button that copies the text after each element with data-allowlist-copy, the button's label.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
     if (!navigator.clipboard) {
@@ -11,8 +11,7 @@ document.addEventListener("DOMContentLoaded", () => {
         button.textContent = element.dataset.allowlistCopy;
         button.addEventListener("click", async () => {
             await navigator.clipboard.writeText(element.textContent.trim());
-            button.classList.add("allowlist-copied");
-            button.textContent = element.dataset.allowlistCopied || "✓";
+            button.textContent = element.dataset.allowlistCopied;
         });
         element.after(" ", button);
     }
