@@ -3,7 +3,7 @@
 from datetime import timedelta
 from html import unescape
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -407,3 +407,28 @@ def test_a_suggestion_is_added_with_one_click(site: Admin, key: APIKey, superuse
     assert LogEntry.objects.get().get_change_message() == "Added allowed domain “www.example.com”."
     page = site.saved(asked, {"list": "allowed_ips", "entry": "nonsense"})
     assert page.messages == ["“nonsense” is a domain, not an IP address. Add it to the allowed domains."]
+
+
+@pytest.mark.parametrize(
+    ("added", "offered"),
+    [
+        ("example.org", "https://www.example.org"),
+        ("https://www.example.co.uk:8443", "https://example.co.uk:8443"),
+        ("www.example.org, example.org", None),
+        ("www.example.org, *.example.org, https://example.org", None),
+        ("shop.example.org", None),
+        ("*.example.org", None),
+        ("127.0.0.1", None),
+        ("localhost", None),
+    ],
+)
+def test_www_and_the_domain_without_it_are_offered_for_each_other(
+    site: Admin, key: APIKey, added: str, offered: str | None
+) -> None:
+    page = site.saved(page_of(key), {**site.get(page_of(key)).fields, "paste_domains": added})
+    links = [link for link in page.links if "/test/?" in link]
+    assert ("Do you use that too?" in page.text) is (offered is not None)
+    assert [parse_qs(link.partition("?")[2])["origin"] for link in links] == ([[offered]] if offered else [])
+    for link in links:
+        asked: Any = site.client.get(link)
+        assert "Add " in asked.content.decode()

@@ -3,6 +3,7 @@
 Nothing here belongs to Django's admin.
 """
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.utils.formats import date_format
@@ -11,7 +12,8 @@ from django.utils.translation import gettext as _
 
 from ..models.entries import Entry
 from ..models.lists import DOMAINS, ListKind
-from ..policy.entries import DomainEntry, display, parse_domain
+from ..policy.entries import DomainEntry, DomainList, display, parse_domain
+from ..policy.guards import covers_strangers
 from ..policy.networks import IPEntry, parse_ip
 from ..policy.origins import DEFAULT_PORTS, Origin, ends_in_number
 from ..policy.problems import EntryError
@@ -47,6 +49,21 @@ def example(kind: ListKind, text: str) -> str:
         return _domain_example(parse_domain(text)) if kind is DOMAINS else _ip_example(parse_ip(text))
     except EntryError:
         return _("Matches nothing, as it can't be read. Remove it.")
+
+
+def siblings(entries: list[Entry], listed: list[str]) -> Iterator[tuple[Entry, Origin]]:
+    """Yield each new domain with the page that people may have meant too, unless it is listed.
+
+    The page of example.com is www.example.com, and the other way round.
+    """
+    domains = DomainList(listed)
+    for each in entries:
+        entry = parse_domain(each.text)
+        host = entry.host.removeprefix("www.") if entry.host.startswith("www.") else f"www.{entry.host}"
+        is_site = not ends_in_number(host) and covers_strangers(host.removeprefix("www.").partition(".")[2])
+        page = Origin(entry.scheme or "https", host, entry.port or 443)
+        if is_site and not entry.wildcard and domains.match(page) is None:
+            yield each, page
 
 
 def _domain_example(entry: DomainEntry) -> str:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from ..models import APIKey
 from ..models.entries import Entry
+from ..models.lists import DOMAINS
 from ..policy.tokens import Kind
 from ..signals import acting_as
 from .forms import PASTED, APIKeyForm, KeyForm
@@ -106,6 +107,8 @@ class APIKeyAdmin(TrialMixin, KeyPageMixin, KeyListMixin, OwnerMixin, ModelAdmin
         for formset in formsets:
             if formset not in lists:
                 self.save_formset(request, form, formset, change)
+            elif formset.model.kind is DOMAINS and formset.new_objects:
+                self.offer_siblings(request, form.instance, formset.new_objects)
 
     def _create(self, request: HttpRequest, form: APIKeyForm, lists: list[Any]) -> list[str]:
         """Create the key. The form's instance becomes it, and the request holds its token."""

@@ -1,18 +1,22 @@
 """“Test a request”: what a request with a key would get, rule by rule, and what would allow it."""
 
+from itertools import islice
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..enforcement.client_ip import client_address
 from ..enforcement.responses import RefusalResponses
 from ..models import APIKey
+from ..models.entries import Entry
 from ..models.explaining import KeyExplanation, read_address
 from ..models.lists import DOMAINS, IPS, ListKind
 from ..policy.decision import Rule
@@ -20,12 +24,15 @@ from ..policy.entries import display
 from ..policy.explanation import RuleVerdict
 from ..signals import acting_as
 from ..validators import near_sentence
+from .entry_notes import siblings
 from .inlines import EntryInline
 from .layout import HEADINGS
 from .ownership import check_owner
 from .step_pages import StepsMixin
 from .summary import IDLE
 
+MOST_SIBLINGS = 3
+"""How many domains are offered at once."""
 KIND_OF = {Rule.DOMAIN: DOMAINS, Rule.IP: IPS}
 
 VERDICTS = {
@@ -136,6 +143,20 @@ class TrialMixin(StepsMixin):
             context |= {"found": found, "lines": lines}
             context["key_hint"] = _key_hint(found)
         return self.key_page(request, key, "test", _("Test a request: %(key)s") % {"key": key}, **context)
+
+    def offer_siblings(self, request: HttpRequest, key: APIKey, added: list[Entry]) -> None:
+        """Offer www.example.com where example.com was added, and the other way round."""
+        listed = [entry.text for entry in key.allowed_domains.all()]
+        for entry, page in islice(siblings(added, listed), MOST_SIBLINGS):
+            url = reverse(f"{self.admin_site.name}:allowlist_apikey_test", args=[key.pk])
+            sentence = _("“%(entry)s” doesn't match %(page)s. Do you use that too?") % {
+                "entry": display(entry.text),
+                "page": display(str(page)),
+            }
+            query = urlencode({"origin": page, "ip": ""})
+            messages.info(
+                request, format_html('{} <a href="{}?{}">{}</a>', sentence, url, query, _("Add it"))
+            )
 
     def _may_add(self, request: HttpRequest, key: APIKey, kind: ListKind) -> bool:
         lists = [each for each in self.get_inline_instances(request, key) if isinstance(each, EntryInline)]
