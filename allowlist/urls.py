@@ -39,9 +39,11 @@ def routes(
 
 def _entry_routes(name: str, viewset: type[EntryViewSet]) -> list[URLPattern]:
     entries = f"keys/<int:key_pk>/{name}s/"
+    restore = viewset.as_view({"post": "restore"}, lookup_url_kwarg=viewset.key_kwarg)
     of_list = viewset.as_view(ENTRIES, lookup_url_kwarg=viewset.key_kwarg)
     return [
         path(entries, of_list, name=f"{name}-list"),
+        path(f"{entries}restore/", restore, name=f"{name}-restore"),
         path(f"{entries}<int:pk>/", viewset.as_view(ROW), name=f"{name}-detail"),
     ]
 

@@ -818,7 +818,7 @@ class TestInTemplates:
     WRITES = [
         name
         for name, member in {**vars(KeyLists), **vars(KeyLife), **vars(APIKey)}.items()
-        if isfunction(member) and name[0] != "_" and name not in {"check_fields", "explain"}
+        if isfunction(member) and name[0] != "_" and name not in {"check_fields", "explain", "restorable"}
     ]
     """The key's own methods: each of them writes, but for the one that only checks."""
 

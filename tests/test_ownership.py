@@ -98,8 +98,10 @@ API_ROUTES: dict[str, dict[str, int]] = {
     "key-revoke": {"POST": 200},
     "key-check": {"POST": 200},
     "domain-list": {"GET": 200, "POST": 201, "PUT": 200},
+    "domain-restore": {"POST": 400},
     "domain-detail": {"GET": 200, "PATCH": 200, "DELETE": 204},
     "ip-list": {"GET": 200, "POST": 201, "PUT": 200},
+    "ip-restore": {"POST": 400},
     "ip-detail": {"GET": 200, "PATCH": 200, "DELETE": 204},
     "blocked-list": {"GET": 200, "DELETE": 204},
     "blocked-allow-several": {"POST": 201},
@@ -132,7 +134,7 @@ def api_path(route: str, key: APIKey) -> str:
         return reverse("allowlist:key-list")
     if route.startswith("key-"):
         return reverse(f"allowlist:{route}", args=[key.pk])
-    if route.endswith("-list") or route == "blocked-allow-several":
+    if route.endswith(("-list", "-restore")) or route == "blocked-allow-several":
         return reverse(f"allowlist:{route}", args=[key.pk])
     if route == "blocked-allow":
         return reverse(f"allowlist:{route}", args=[key.pk, key.blocked_sources.get().pk])

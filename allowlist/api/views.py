@@ -25,6 +25,7 @@ from .serializers import (
     OverlapSerializer,
     RevokeSerializer,
 )
+from .strict import StrictSerializer
 
 __all__ = ["APIKeyViewSet", "CreatorOnlyViewSet", "DomainViewSet", "EntryViewSet", "IPViewSet"]
 
@@ -186,6 +187,14 @@ class EntryViewSet(CreatorOnlyViewSet):
         with self.editing(key) as edit:
             edit.list(self.kind).replace(entries)
         return Response(self.get_serializer(self.entries_of(edit.key), many=True).data)
+
+    def restore(self, request: Request, **kwargs: Any) -> Response:
+        """Bring back the list that one change emptied."""
+        key = self.get_key()
+        StrictSerializer(data=request.data).is_valid(raise_exception=True)
+        with self.editing(key) as edit:
+            edit.list(self.kind).restore()
+        return Response(self.get_serializer(self.entries_of(key), many=True).data)
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         """Show an entry."""

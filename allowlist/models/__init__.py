@@ -3,5 +3,6 @@
 from .blocked import BlockedSource
 from .entries import AllowedDomain, AllowedIP
 from .keys import APIKey
+from .removed import RemovedList
 
-__all__ = ["APIKey", "AllowedDomain", "AllowedIP", "BlockedSource"]
+__all__ = ["APIKey", "AllowedDomain", "AllowedIP", "BlockedSource", "RemovedList"]

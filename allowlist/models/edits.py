@@ -15,7 +15,7 @@ from .list_rules import Key, KeyWriter
 from .lists import DOMAINS, IPS, ListKind
 from .locks import locked
 
-UPDATED = "updated"
+CREATED, UPDATED = "created", "updated"
 
 OWN_FIELDS = ("name", "condition", "enforcement", "expires_at")
 """The fields of a key that people edit and no method writes."""
@@ -140,6 +140,8 @@ class KeyEdit(KeyWriter):
                 each.judge()
         problems.raise_any()
         for each in self.lists:
+            if self.action != CREATED:
+                each.settle()
             if changes := each.changes():
                 self.changes[each.kind.field] = changes
         if self.action is not None and (self.changes or self.action != UPDATED):

@@ -160,7 +160,7 @@ class Entry(TrackedModel):
         """Delete the entry under its key's guard."""
         alias = using or router.db_for_write(type(self), instance=self)
         with self._editing(alias) as edit:
-            edit.list(self.kind).note_removed([self.text])
+            edit.list(self.kind).note_removed([self])
             return super().delete(using=alias, keep_parents=keep_parents)
 
     @property

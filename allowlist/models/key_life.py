@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from ..policy.decision import Mode
 from ..policy.tokens import Environment, Kind, Token
 from .choices import Status
-from .edits import KeyEdit, Problems
+from .edits import CREATED, KeyEdit, Problems
 from .keysets import KEY_FIELDS, saved_person
 from .lists import KINDS, EntryInput
 from .locks import writing
@@ -63,7 +63,7 @@ class KeyLife(TrackedModel):
         self.domain_mode = self.ip_mode = str(Mode.ALL)
         with writing(alias):
             super().save(force_insert=True, using=alias)
-            edit, problems = KeyEdit(self, "created"), Problems()
+            edit, problems = KeyEdit(self, CREATED), Problems()
             for each, entries in zip(edit.lists, lists, strict=True):
                 with problems.collected():
                     each.start(chosen.get(each.kind), entries)

@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from .edits import KeyEdit
-from .lists import Added, EntryInput
+from .lists import Added, EntryInput, ListKind
+from .removed import RemovedList
 from .tracked import TrackedModel
 
 
@@ -60,11 +61,30 @@ class KeyLists(TrackedModel):
         with self.editing() as edit:
             edit.ips.allow_all()
 
+    def restore_domains(self) -> None:
+        """Bring back the domains, and the mode, that the list had before one change emptied it.
+
+        Also raises ValidationError if there is nothing to restore: it is forgotten when other domains
+        are listed, and after ``BLOCKED_DAYS``.
+        """
+        with self.editing() as edit:
+            edit.domains.restore()
+
+    def restore_ips(self) -> None:
+        """Bring back IP addresses as ``restore_domains`` does domains."""
+        with self.editing() as edit:
+            edit.ips.restore()
+
+    def restorable(self, kind: ListKind) -> RemovedList | None:
+        """Return what ``restore_domains`` or ``restore_ips`` would bring back; None if nothing."""
+        return RemovedList.objects.using(self._state.db).of(self, kind).restorable().first()
+
     # A template that names one of them must not call it.
     _writes: Any
     for _writes in (
         *(restrict_domains, add_domains, remove_domains, allow_all_domains),
         *(restrict_ips, add_ips, remove_ips, allow_all_ips),
+        *(restore_domains, restore_ips),
     ):
         _writes.alters_data = True
     del _writes

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from copy import copy
+from datetime import datetime
 from types import EllipsisType
 from typing import Any
 
@@ -13,7 +14,8 @@ from ..conf import settings
 from ..policy.decision import Mode
 from ..validators import shown
 from .list_rules import ListRules, Row
-from .lists import Added, EntryInput, Given, check_end, problem, read_given
+from .lists import Added, EntryInput, Given, ListKind, check_end, problem, read_given
+from .removed import RemovedList
 
 MOST_ERRORS = 100
 """How many entries are reported as wrong at once. The rest is reported once these are right."""
@@ -43,13 +45,12 @@ class ListEdit(ListRules):
         """Disable the list and empty it."""
         self._set_mode(Mode.ALL)
         self._is_emptied = True
-        self._removed += [row.text for row in self._stored()]
-        self.rows.delete()
+        self._delete(self._stored())
 
     def replace(self, entries: Iterable[EntryInput]) -> None:
         """Make the list exactly ``entries``; those listed already keep their row."""
         stored = {row.text: row for row in self._stored()}
-        wanted, _duplicates = self._read(entries, stored)
+        wanted, _duplicates = read_entries(self.kind, self.rows.model, entries, stored)
         self._delete([row for text, row in stored.items() if text not in wanted])
         for text, given in wanted.items():
             if text in stored:
@@ -59,7 +60,7 @@ class ListEdit(ListRules):
     def add(self, entries: Iterable[EntryInput]) -> Added:
         """Add ``entries``; those listed already are reported, and get the date that is given with them."""
         stored = {row.text: row for row in self._stored()}
-        wanted, duplicates = self._read(entries, stored)
+        wanted, duplicates = read_entries(self.kind, self.rows.model, entries, stored)
         for text, given in wanted.items():
             if text in stored:
                 self._give_again(stored[text], given, None)
@@ -101,6 +102,22 @@ class ListEdit(ListRules):
         self._delete(expired)
         return [row.text for row in expired]
 
+    def restore(self) -> None:
+        """Bring back what the change that emptied the list took from it, its mode included.
+
+        Today's limits and guards hold; ends may be past. Raises ValidationError if there is nothing to
+        restore, or if a rule refuses any of it.
+        """
+        removed = RemovedList.objects.using(self._key._state.db).of(self._key, self.kind).restorable().first()
+        if removed is None:
+            raise problem(self.kind, _("There is nothing to restore."), "nothing_to_restore")
+        if removed.mode == Mode.LISTED:
+            self._set_mode(Mode.LISTED)
+        stored = {row.text for row in self._stored()}
+        self._insert(
+            {text: given for text, given in _kept_entries(self.kind, removed).items() if text not in stored}
+        )
+
     def start(self, mode: str | None, entries: Iterable[EntryInput]) -> None:
         """Give a new key's list its mode and entries; a list given is enabled if both modes are allowed."""
         entries = entries if isinstance(entries, str) else list(entries)
@@ -140,43 +157,6 @@ class ListEdit(ListRules):
             self._writer.note(self.kind.mode, old, str(mode))
         self.touch()
 
-    def _read(
-        self, entries: Iterable[EntryInput], stored: dict[str, Row]
-    ) -> tuple[dict[str, Given], list[str]]:
-        """Return what was given by canonical string, in order, and the strings given twice or stored already.
-
-        An entry that is stored isn't new, so today's guards don't bind it.
-        """
-        wanted: dict[str, Given] = {}
-        duplicates: list[str] = []
-        errors: list[ValidationError] = []
-        for index, given in enumerate(read_given(self.kind, entries)):
-            try:
-                canonical = self._canonical(given, stored)
-            except ValidationError as error:
-                errors += [
-                    problem(self.kind, each.messages[0], each.code, index) for each in error.error_list
-                ]
-                if len(errors) >= MOST_ERRORS:
-                    break
-                continue
-            if canonical in stored or canonical in wanted:
-                duplicates.append(canonical)
-            wanted.setdefault(canonical, given)
-        if errors:
-            raise ValidationError(errors)
-        return wanted, duplicates
-
-    def _canonical(self, given: Given, stored: dict[str, Row]) -> str:
-        canonical = self.kind.canonical(given.text)
-        if canonical is None or canonical not in stored:
-            canonical = self.kind.clean(given.text)
-        if given.name is not None:
-            self.rows.model._meta.get_field("name").clean(given.name, None)
-        if not isinstance(given.expires_at, EllipsisType):
-            check_end(given.expires_at)
-        return canonical
-
     def _insert(self, new: dict[str, Given]) -> None:
         if new:
             self._guard_addition()
@@ -210,4 +190,59 @@ class ListEdit(ListRules):
     def _delete(self, rows: list[Row]) -> None:
         if rows:
             self.rows.filter(pk__in=[row.pk for row in rows]).delete()
-            self.note_removed(row.text for row in rows)
+            self.note_removed(rows)
+
+
+def read_entries(
+    kind: ListKind, model: Any, entries: Iterable[EntryInput], stored: Collection[str]
+) -> tuple[dict[str, Given], list[str]]:
+    """Return what was given by canonical string, in order, and the strings given twice or ``stored`` already.
+
+    Raises ValidationError, with one error for each wrong entry. An entry that is stored isn't new, so
+    today's guards don't bind it.
+    """
+    wanted: dict[str, Given] = {}
+    duplicates: list[str] = []
+    errors: list[ValidationError] = []
+    for index, given in enumerate(read_given(kind, entries)):
+        try:
+            canonical = _canonical(kind, model, given, stored)
+        except ValidationError as error:
+            errors += [problem(kind, each.messages[0], each.code, index) for each in error.error_list]
+            if len(errors) >= MOST_ERRORS:
+                break
+            continue
+        if canonical in stored or canonical in wanted:
+            duplicates.append(canonical)
+        wanted.setdefault(canonical, given)
+    if errors:
+        raise ValidationError(errors)
+    return wanted, duplicates
+
+
+def _canonical(kind: ListKind, model: Any, given: Given, stored: Collection[str]) -> str:
+    canonical = kind.canonical(given.text)
+    if canonical is None or canonical not in stored:
+        canonical = kind.clean(given.text)
+    if given.name is not None:
+        model._meta.get_field("name").clean(given.name, None)
+    if not isinstance(given.expires_at, EllipsisType):
+        check_end(given.expires_at)
+    return canonical
+
+
+def _kept_entries(kind: ListKind, removed: RemovedList) -> dict[str, Given]:
+    """Return the entries to restore by canonical string; raise ValidationError for those refused today."""
+    kept: dict[str, Given] = {}
+    errors: list[ValidationError] = []
+    for each in removed.entries:
+        try:
+            text = kind.clean(each["text"])
+        except ValidationError as error:
+            errors.append(problem(kind, error.messages[0], error.code))
+        else:
+            ends = each["expires_at"]
+            kept[text] = Given(each["name"], text, ends and datetime.fromisoformat(ends))
+    if errors:
+        raise ValidationError(errors)
+    return kept

@@ -16,6 +16,7 @@ from ..conf import settings
 from ..policy.decision import Mode
 from .choices import Enforcement
 from .lists import ListKind, problem
+from .removed import RemovedList
 
 Key = Any
 """An ``APIKey``, whose module imports this one."""
@@ -59,6 +60,9 @@ class ListRules:
         self._key = writer.key
         self._added: list[str] = []
         self._removed: list[str] = []
+        self._gone: list[Row] = []
+        self._mode_before = self.mode
+        self._count: int | None = None
         self._renamed: dict[str, tuple[str, str]] = {}
         self._ends: dict[str, tuple[datetime | None, datetime | None]] = {}
         self._is_emptied = False
@@ -122,9 +126,11 @@ class ListRules:
                 self.kind, str(self.kind.over_limit) % {"limit": limit, "count": count + 1}, "limit"
             )
 
-    def note_removed(self, texts: Iterable[str]) -> None:
+    def note_removed(self, rows: Iterable[Row]) -> None:
         """Report rows as removed that the caller deletes."""
-        self._removed += texts
+        gone = list(rows)
+        self._gone += gone
+        self._removed += [row.text for row in gone]
         self.touch()
 
     def touch(self) -> None:
@@ -145,12 +151,23 @@ class ListRules:
         if not (self._is_touched or self._is_grown or self._is_emptied):
             return
         kind, count = self.kind, self.count()
+        self._count = count
         if self._is_emptied and count:
             raise problem(kind, str(kind.all_with_entries), "all_with_entries")
         if self._is_grown and kind.limit is not None and count > kind.limit:
             raise problem(kind, str(kind.over_limit) % {"limit": kind.limit, "count": count}, "limit")
         if not count and self.mode == Mode.LISTED and needs_entries(self._key):
             raise problem(kind, str(kind.needs_entry), "empty_list")
+
+    def settle(self) -> None:
+        """Keep what the change took from a list that it emptied; forget it once the list has others."""
+        kept = RemovedList.objects.using(self._key._state.db).of(self._key, self.kind)
+        if self._gone and self._count == 0:
+            kept.delete()
+            entries = [_kept(row) for row in self._gone]
+            kept.create(key=self._key, field=self.kind.field, mode=self._mode_before, entries=entries)
+        elif self._is_grown:
+            kept.delete()
 
     def _guard_secret(self) -> None:
         if not self.kind.takes(self._key.kind):
@@ -196,3 +213,9 @@ class ListRules:
 def needs_entries(key: Key) -> bool:
     """Return whether an enabled list of ``key`` may not be empty: not while the key only reports."""
     return settings().EMPTY_LIST == "refuse" and key.enforcement == Enforcement.ENFORCE
+
+
+def _kept(row: Row) -> dict[str, Any]:
+    """Return an entry as it is kept to be restored."""
+    ends = None if row.expires_at is None else row.expires_at.isoformat()
+    return {"text": row.text, "name": row.name, "expires_at": ends}
