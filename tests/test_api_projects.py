@@ -1,6 +1,7 @@
 """The management API in other people's projects: their prefixes, defaults, users and subclasses."""
 
 import base64
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -196,6 +197,25 @@ def test_a_json_api_project_reads_and_writes_keys_as_resources(api: Api, key: AP
         assert (status, shown["data"]["type"], shown["data"]["id"]) == (200, "APIKey", str(key.pk))
     status, refused = send("POST", "keys/", {**new, "attributes": {"name": "N", "domains": ["a.test"]}})
     assert (status, refused["errors"][0]["source"]) == (400, {"pointer": "/data/attributes/domains"})
+
+
+@pytest.mark.usefixtures("json_api")
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"data": {"type": "APIKey", "attributes": "x"}},
+        {"data": {"type": "APIKey", "attributes": {"name": "n"}, "relationships": 5}},
+        {"data": {"type": "APIKey", "attributes": {"name": "n"}, "relationships": {"creator": 5}}},
+        {"data": {"type": "APIKey", "attributes": {"name": "n"}, "allowed_domains": ["a.test"]}},
+        {"data": {"type": "APIKey", "attributes": {"name": "n"}}, "allowed_domains": ["a.test"]},
+        {"data": 5},
+        [],
+    ],
+    ids=str,
+)
+def test_a_json_api_body_of_the_wrong_kind_is_a_400_and_creates_no_key(api: Api, document: Any) -> None:
+    response = api("POST", "keys/", json.dumps(document).encode(), content_type="application/vnd.api+json")
+    assert (response.status_code, APIKey.objects.count()) == (400, 0)
 
 
 @pytest.mark.usefixtures("json_api")

@@ -9,6 +9,7 @@ import pytest
 from django.test import override_settings
 from django.utils import timezone
 
+from allowlist.api.serializers import DateTimeField
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
 from tests.conftest import User
 from tests.management import Api
@@ -202,3 +203,9 @@ class TestAPI:
             ("PATCH", f"keys/{key.pk}/", {"allowed_domains": [SHOP, entry]}),
         ):
             assert list(api.refused(method, where, body)["allowed_domains"]) == ["1"]
+
+    @pytest.mark.parametrize("zone", ["America/Chicago", "Europe/Berlin"])
+    def test_a_date_with_an_offset_is_local_time_without_time_zone_support(self, zone: str) -> None:
+        with override_settings(USE_TZ=False, TIME_ZONE=zone):
+            read = DateTimeField().run_validation("2030-01-01T12:00:00Z")
+            assert read == datetime(2030, 1, 1, {"America/Chicago": 6, "Europe/Berlin": 13}[zone])  # noqa: DTZ001

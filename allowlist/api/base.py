@@ -26,6 +26,7 @@ from ..models import APIKey
 from ..models.edits import KeyEdit
 from ..signals import acting_as
 from .errors import api_error
+from .parsers import guarded
 
 logger = logging.getLogger("allowlist")
 
@@ -68,7 +69,7 @@ class CreatorOnlyViewSet(viewsets.GenericViewSet[Any]):
         parsers = super().get_parsers()
         if not any(media_type_matches(each.media_type, JSONParser.media_type) for each in parsers):
             parsers.append(JSONParser())
-        return parsers
+        return [guarded(each) for each in parsers]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Run the checks before the method, the size of the body among them."""

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from django.conf import settings as django_settings
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.utils.html import is_html_input, parse_html_list
@@ -44,6 +46,9 @@ class DateTimeField(serializers.DateTimeField):
     def enforce_timezone(self, value: datetime) -> datetime:
         """Return the time as the project's settings have it, aware or naive."""
         try:
+            if not django_settings.USE_TZ and timezone.is_aware(value):
+                # DRF's would be naive UTC, but without USE_TZ Django's times are local.
+                return timezone.make_naive(value, timezone.get_default_timezone())
             return super().enforce_timezone(value)
         except OverflowError:
             self.fail("overflow")

@@ -14,13 +14,13 @@ from rest_framework import serializers
 from rest_framework.utils.html import is_html_input
 
 from ..validators import shown
+from .parsers import JSON_API
 
 MOST_REFUSED = 20
 """How many unknown names one response reports; finding the nearest field takes time."""
 LIKENESS = 0.6
 """How much of a name a field must share to be suggested, from 0 to 1."""
 
-JSON_API = "application/vnd.api+json"
 ADDED_BY_JSON_API = frozenset({"type", "id"})
 ADDED_BY_FORMS = frozenset({"csrfmiddlewaretoken"})
 FORM_LIST_ITEM = re.compile(r"(\w+)\[[0-9]{1,5}\]\w*")

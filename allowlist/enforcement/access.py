@@ -203,4 +203,9 @@ def _check_csrf(request: HttpRequest) -> None:
     check = CsrfViewMiddleware(HttpResponse)
     check.process_request(request)
     if check.process_view(request, HttpResponse, (), {}) is not None:
-        raise PermissionDenied(_("CSRF verification failed. Send the CSRF token with the request."))
+        raise PermissionDenied(
+            _(
+                "CSRF verification failed. Send the CSRF token with the request, from an origin that "
+                "CSRF_TRUSTED_ORIGINS lists."
+            )
+        )
