@@ -256,11 +256,26 @@ def test_disabling_a_list_asks_first_and_shows_what_is_lost(site: Admin, key: AP
     before = snapshot()
     asked = Page(site.send(page_of(key), fields).content.decode())
     assert "Allowing all deletes 2 listed entries:" in asked.text
+    assert "You can restore them for 30 days." in asked.text
     assert ("example.com" in asked.text, "203.0.113.7" in asked.text) == (True, False)
     assert snapshot() == before
     site.saved(page_of(key), asked.fields)
     key.refresh_from_db()
     assert (key.name, key.domain_mode, texts(key)) == ("Renamed", "all", ["203.0.113.7"])
+
+
+@pytest.mark.parametrize("which", ["domains", "ips"])
+def test_an_emptied_list_is_restored_in_one_step(site: Admin, key: APIKey, which: str) -> None:
+    step, before = f"{key.pk}/restore-{which}/", texts(key)
+    assert not any(step in link for link in site.get(page_of(key)).links)
+    getattr(key, f"allow_all_{which}")()
+    assert any(step in link for link in site.get(page_of(key)).links)
+    asked = site.get(step)
+    assert [text for text in before if text not in texts(key) and text not in asked.text] == []
+    assert "Restored the list." in site.saved(step, asked.fields).messages
+    key.refresh_from_db()
+    assert (sorted(texts(key)), key.domain_mode, key.ip_mode) == (sorted(before), "listed", "listed")
+    assert site.saved(step, {}).messages == ["There is nothing to restore."]
 
 
 # Steps

@@ -248,6 +248,8 @@ ADMIN_ROUTES: dict[str, dict[str, tuple[int, int]]] = {
         "delete": STEP,
         "revoke": STEP,
         "end_old_token": STEP,
+        "restore_domains": STEP,
+        "restore_ips": STEP,
         "remove_expired_domains": STEP,
         "remove_expired_ips": STEP,
         "rotate": ((200, 200), (404, 404), (403, 403), (403, 403)),
@@ -286,6 +288,8 @@ def prepare(route: str, key: APIKey) -> None:
     """Give the key something that the step of the route can do."""
     if route == "end_old_token":
         key.rotate(overlap=timedelta(days=1))
+    elif route.startswith("restore"):
+        getattr(key, f"allow_all_{route.removeprefix('restore_')}")()
     elif route.startswith("remove_expired"):
         entries: Any = key.allowed_domains if route.endswith("domains") else key.allowed_ips
         last: QuerySet[Any] = QuerySet(entries.model).filter(pk=entries.last().pk)

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
+from ..conf import settings
 from ..models import APIKey
 from ..models.entries import Entry
 from ..models.lists import DOMAINS
@@ -84,7 +85,13 @@ class APIKeyAdmin(TrialMixin, KeyPageMixin, KeyListMixin, OwnerMixin, ModelAdmin
         sent = [(name, each) for name, each in sent if name != "csrfmiddlewaretoken"]
         title = _("Delete the listed entries?")
         return self.key_page(
-            request, key, "confirm_emptying", title, lost=lost, sent=[*sent, (CONFIRMED, "1")]
+            request,
+            key,
+            "confirm_emptying",
+            title,
+            days=settings().BLOCKED_DAYS,
+            entries=lost,
+            sent=[*sent, (CONFIRMED, "1")],
         )
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:

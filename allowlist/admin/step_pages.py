@@ -59,9 +59,9 @@ class StepsMixin(ModelAdmin):
             return self._to_key(key)
         form = step.form_class(request.POST if request.method == "POST" else None)
         if not form.is_valid():
-            lost = step.loses(key)
+            entries = step.entries(key)
             return self.key_page(
-                request, key, "confirm", f"{step.label}: {key.name}", step=step, form=form, lost=lost
+                request, key, "confirm", f"{step.label}: {key.name}", step=step, form=form, entries=entries
             )
         try:
             with acting_as(request.user), key.editing():

@@ -15,7 +15,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ..models import APIKey
-from ..models.entries import Entry
 from ..models.lists import DOMAINS, IPS, ListKind
 from .forms import RotateForm
 from .ownership import check_owner, is_superuser
@@ -65,8 +64,8 @@ class Step(ABC):
         """Raise Http404 if the locked key has been lost to someone else."""
         check_owner(request, key)
 
-    def loses(self, key: APIKey) -> list[Entry]:
-        """Return the entries that the step removes."""
+    def entries(self, key: APIKey) -> list[str]:
+        """Return the entries that the step removes or brings back, as people write them."""
         return []
 
     @abstractmethod
@@ -109,23 +108,28 @@ class EndOverlap(Step):
         return Outcome(_("Ended the old token."))
 
 
-class RemoveExpired(Step):
+class ListStep(Step):
+    """One thing that is done to one of the key's lists."""
+
+    kind: ListKind
+
+    def __init__(self, kind: ListKind, name: str, label: Promise) -> None:
+        self.kind, self.name, self.label = kind, name, label
+
+
+class RemoveExpired(ListStep):
     """Removes the entries of a list that have expired."""
 
     question = gettext_lazy("These entries have expired and match nothing. They are removed from the list.")
     is_done_message = gettext_lazy("No entry of the list has expired.")
 
-    def __init__(self, kind: ListKind, name: str, label: Promise) -> None:
-        self.kind: ListKind = kind
-        self.name, self.label = name, label
-
     def is_done(self, request: HttpRequest, key: APIKey) -> bool:
         """Return whether nothing has expired."""
         return not self._expired(key).exists()
 
-    def loses(self, key: APIKey) -> list[Entry]:
+    def entries(self, key: APIKey) -> list[str]:
         """Return the entries that have expired."""
-        return list(self._expired(key))
+        return [str(entry) for entry in self._expired(key)]
 
     def _expired(self, key: APIKey) -> Any:
         return getattr(key, self.kind.field).filter(expires_at__lte=timezone.now())
@@ -136,6 +140,30 @@ class RemoveExpired(Step):
             count = len(edit.list(self.kind).remove_expired())
         said = ngettext("Removed %(count)s expired entry.", "Removed %(count)s expired entries.", count)
         return Outcome(said % {"count": count})
+
+
+class Restore(ListStep):
+    """Brings back what a list held before one change emptied it."""
+
+    question = gettext_lazy("The list gets back these entries, and works as it did with them.")
+    is_done_message = gettext_lazy("There is nothing to restore.")
+
+    def is_done(self, request: HttpRequest, key: APIKey) -> bool:
+        """Return whether there is nothing to restore."""
+        return key.restorable(self.kind) is None
+
+    def entries(self, key: APIKey) -> list[str]:
+        """Return the entries that come back."""
+        removed = key.restorable(self.kind)
+        model: Any = APIKey._meta.get_field(self.kind.field).related_model
+        kept = [] if removed is None else removed.entries
+        return [str(model(name=each["name"], **{self.kind.column: each["text"]})) for each in kept]
+
+    def take(self, request: HttpRequest, key: APIKey, given: dict[str, Any]) -> Outcome:
+        """Bring the entries back."""
+        with key.editing() as edit:
+            edit.list(self.kind).restore()
+        return Outcome(_("Restored the list."))
 
 
 class Revoke(Step):
@@ -186,6 +214,8 @@ STEPS: tuple[Step, ...] = (
     EndOverlap(),
     Revoke(),
     TakeOver(),
+    Restore(DOMAINS, "restore_domains", gettext_lazy("Restore the deleted domains")),
+    Restore(IPS, "restore_ips", gettext_lazy("Restore the deleted IPs")),
     RemoveExpired(DOMAINS, "remove_expired_domains", gettext_lazy("Remove expired domains")),
     RemoveExpired(IPS, "remove_expired_ips", gettext_lazy("Remove expired IPs")),
 )
