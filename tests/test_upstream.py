@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from django.test import RequestFactory
+from django.test import RequestFactory, override_settings
 from django.utils import timezone
 from rest_framework.permissions import AllowAny, BasePermission
 from rest_framework.request import Request
@@ -19,9 +19,12 @@ from allowlist.enforcement.drf import Refused
 from allowlist.enforcement.redis_connection import TrackingConnection
 from allowlist.enforcement.responses import Refusal
 from allowlist.models import APIKey
+from allowlist.models.locks import write_alias
+from allowlist.models.tracked import forget_prefetched, owner_of
 from allowlist.policy.decision import Reason
+from tests.conftest import User
 from tests.redis_server import running_redis
-from tests.testing import make_key
+from tests.testing import make_key, statements
 
 DATES = {"expires_at": timedelta(days=1), "last_used_at": timedelta(days=-1), "revoked_at": timedelta(0)}
 
@@ -123,3 +126,32 @@ def test_django_s_run_on_commit_holds_the_function_second() -> None:
 
     transaction.on_commit(hook)
     assert connection.run_on_commit[-1][1] is hook
+
+
+@pytest.mark.django_db
+def test_django_s_querysets_know_their_owner_and_write_database(creator: User) -> None:
+    key, _token = make_key(creator)
+    assert owner_of(key.allowed_domains.all()) == key
+    assert owner_of(creator.allowlist_keys.all()) == creator
+    assert owner_of(APIKey.objects.all()) is None
+    rows = APIKey.objects.all()
+    with override_settings(DATABASE_ROUTERS=["tests.test_upstream.WritesElsewhere"]):
+        assert (rows.db, write_alias(rows), rows.db) == ("default", "other", "other")
+
+
+class WritesElsewhere:
+    """A router with a database to read from and another one to write to."""
+
+    def db_for_write(self, model: type, **hints: Any) -> str:
+        """Return the database to write to."""
+        return "other"
+
+
+@pytest.mark.django_db
+def test_django_keeps_prefetched_rows_until_they_are_forgotten(creator: User) -> None:
+    make_key(creator, domains=["example.com"])
+    key = APIKey.objects.prefetch_related("allowed_domains").get()
+    forget_prefetched(key, ["allowed_domains", "allowed_ips"])
+    with statements() as sent:
+        assert len(key.allowed_domains.all()) == 1
+    assert len(sent) == 1

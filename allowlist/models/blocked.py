@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
 from ..conf import settings
+from .tracked import owner_of
 
 Flush = Callable[[str | None], None]
 """Writes what this process counted of the key with this locator; of every key if it is None."""
@@ -29,7 +30,7 @@ def _after_flush(method: Any) -> Any:
 
     @wraps(method)
     def flushed(rows: Any, *args: Any, **kwargs: Any) -> Any:
-        key = rows._hints.get("instance")  # A hint for database routers: whose rows they are.
+        key = owner_of(rows)
         for flush in before_reading:
             flush(None if key is None else key.locator)
         return method(rows, *args, **kwargs)

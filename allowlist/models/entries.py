@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.core.validators import ProhibitNullCharactersValidator
@@ -77,7 +77,7 @@ class EntryManager(models.Manager[Any]):
 
     def get_queryset(self) -> EntryQuerySet:
         """Return the entries, whose bulk writes pass the guard."""
-        return EntryQuerySet(self.model, using=self._db, hints=cast("Any", self)._hints)
+        return EntryQuerySet(self.model, using=self._db)
 
 
 def _key_order(entry: "Entry") -> Any:

@@ -14,6 +14,7 @@ from .announcements import announce
 from .list_rules import plain_rows
 from .lists import EntryInput
 from .locks import lock, write_alias, writing
+from .tracked import owner_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -107,8 +108,7 @@ class KeyQuerySet(models.QuerySet[KeyT]):
 
     def _creator_id(self, given: "AbstractBaseUser | EllipsisType | None") -> Any:
         """Return the primary key of the creator: the one given, or the user whose keys these are."""
-        # A hint for database routers, which Django gives the querysets of related managers.
-        creator = cast("Any", self)._hints.get("instance") if isinstance(given, EllipsisType) else given
+        creator = owner_of(self) if isinstance(given, EllipsisType) else given
         if creator is None and given is not None:
             raise TypeError("create_key() takes a creator: a user, or None.")
         return None if creator is None else saved_person(creator, "create_key")

@@ -87,3 +87,11 @@ def forget_prefetched(instance: models.Model, names: Iterable[str]) -> None:
     prefetched: dict[str, Any] = getattr(instance, "_prefetched_objects_cache", {})
     for name in names:
         prefetched.pop(name, None)
+
+
+def owner_of(rows: Any) -> Any:
+    """Return the instance whose related manager gave the queryset ``rows``; None for any other queryset.
+
+    Django keeps it as a hint for database routers. There is no public API for it.
+    """
+    return rows._hints.get("instance")

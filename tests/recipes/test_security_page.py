@@ -117,7 +117,7 @@ def test_a_list_is_enabled_and_entries_are_added_in_the_tab(
     """
     page, mode, field = f"{key.pk}/change/", f"{column}_mode", f"allowed_{which}"
     text = tab.get(page).text
-    labels = ("Security", "Domain and IP must both match", "Domain or IP can match")
+    labels = ("Domain and IP must both match", "Domain or IP can match")
     assert [label for label in labels if label not in text] == []
     filled = rows({**tab.get(page).fields, mode: "listed"}, field, ("Head office", entry))
     saved = tab.saved(page, filled).fields
