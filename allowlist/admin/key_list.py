@@ -8,8 +8,7 @@ from django.contrib.admin.filters import SimpleListFilter
 from django.core import checks
 from django.core.exceptions import ValidationError
 from django.db import router
-from django.db.models import Count, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -27,7 +26,7 @@ from ..policy.decision import Mode
 from ..signals import acting_as
 from .forms import KeyForm
 from .ownership import can_change, is_superuser, own_keys
-from .summary import STATUS_LABELS, is_open
+from .summary import STATUS_LABELS, count_entries, is_open, with_counts
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[APIKey]
@@ -62,7 +61,7 @@ class KeyListMixin(ModelAdmin):
     def state(self, key: APIKey) -> SafeString:
         """Return whether the key works, in words, and whether it blocks anything."""
         marks = []
-        if key.status == Status.ACTIVE and is_open(key, *(_count(key, kind) for kind in KINDS)):
+        if key.status == Status.ACTIVE and is_open(key, *(count_entries(key, kind).total for kind in KINDS)):
             marks.append((_("Works from anywhere"),))
         if key.enforcement == Enforcement.REPORT:
             marks.append((_("Monitor only"),))
@@ -70,13 +69,15 @@ class KeyListMixin(ModelAdmin):
         return format_html("{}{}", STATUS_LABELS[status_here(key)], shown)
 
     def _listed(self, key: APIKey, kind: ListKind) -> str:
-        return _("Only listed: %(count)s") % {"count": count_label(_count(key, kind), kind.limit)}
+        return _("Only listed: %(count)s") % {
+            "count": count_label(count_entries(key, kind).total, kind.limit)
+        }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[APIKey]:
         """Return the user's own keys, all of them for a superuser; each with its number of entries."""
         keys = super().get_queryset(request)
         keys = keys if is_superuser(request) else keys.filter(pk__in=own_keys(request).values("pk"))
-        return keys.annotate(**{f"{kind.field}_count": _counted(kind) for kind in KINDS})
+        return with_counts(keys.select_related("creator"))
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """Return what is wrong with this class; the list can't edit what only methods write."""
@@ -131,18 +132,6 @@ class KeyListMixin(ModelAdmin):
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
             return HttpResponseRedirect(reverse(f"{self.admin_site.name}:allowlist_apikey_changelist"))
-
-
-def _counted(kind: ListKind) -> Coalesce:
-    """Return the number of a key's entries as a part of the query for the key."""
-    rows: Any = APIKey._meta.get_field(kind.field).related_model
-    of_key = rows.objects.filter(key=OuterRef("pk")).order_by().values("key")
-    return Coalesce(Subquery(of_key.annotate(count=Count("pk")).values("count")), 0)
-
-
-def _count(key: APIKey, kind: ListKind) -> int:
-    count: int = getattr(key, f"{kind.field}_count")
-    return count
 
 
 def _parameter(list_filter: Any) -> Any:

@@ -46,7 +46,6 @@ class APIKeyAdmin(TrialMixin, KeyPageMixin, KeyListMixin, OwnerMixin, ModelAdmin
     inlines = (AllowedDomainInline, AllowedIPInline)
     list_display = ("named", "domains", "ips", "state", "last_used_at")
     list_filter = ("kind", "environment", "domain_mode", "ip_mode")
-    list_select_related = ("creator",)  # Before 6.1, Django follows no nullable key by itself.
     search_fields = ("name",)
     readonly_fields = ("shown_token", "status", "created_by", "created_at", "last_used_at", "revoked_at")
     radio_fields = {

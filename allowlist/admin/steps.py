@@ -18,6 +18,7 @@ from ..models import APIKey
 from ..models.lists import DOMAINS, IPS, ListKind
 from .forms import RotateForm
 from .ownership import check_owner, is_superuser
+from .summary import count_entries
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -125,14 +126,12 @@ class RemoveExpired(ListStep):
 
     def is_done(self, request: HttpRequest, key: APIKey) -> bool:
         """Return whether nothing has expired."""
-        return not self._expired(key).exists()
+        entries = count_entries(key, self.kind)
+        return entries.total == entries.in_force
 
     def entries(self, key: APIKey) -> list[str]:
         """Return the entries that have expired."""
-        return [str(entry) for entry in self._expired(key)]
-
-    def _expired(self, key: APIKey) -> Any:
-        return getattr(key, self.kind.field).filter(expires_at__lte=timezone.now())
+        return [str(entry) for entry in getattr(key, self.kind.field).filter(expires_at__lte=timezone.now())]
 
     def take(self, request: HttpRequest, key: APIKey, given: dict[str, Any]) -> Outcome:
         """Remove the entries that have expired."""
