@@ -45,7 +45,9 @@ class ListEdit(ListRules):
         """Disable the list and empty it."""
         self._set_mode(Mode.ALL)
         self._is_emptied = True
-        self._delete(self._stored())
+        if rows := self._stored():
+            self.rows.delete()
+            self.note_removed(rows)
 
     def replace(self, entries: Iterable[EntryInput]) -> None:
         """Make the list exactly ``entries``; those listed already keep their row."""
@@ -120,15 +122,13 @@ class ListEdit(ListRules):
 
     def start(self, mode: str | None, entries: Iterable[EntryInput]) -> None:
         """Give a new key's list its mode and entries; a list given is enabled if both modes are allowed."""
-        entries = entries if isinstance(entries, str) else list(entries)
-        is_given = bool(read_given(self.kind, entries))
-        first = self.modes[0]
+        given = read_given(self.kind, entries)
         if mode:
-            self.set(mode, entries if is_given else None)
-        elif first == Mode.LISTED or (is_given and Mode.LISTED in self.modes):
-            self.restrict(entries if is_given else None)
-        elif is_given:
-            self.replace(entries)
+            self.set(mode, given or None)
+        elif self.modes[0] == Mode.LISTED or (given and Mode.LISTED in self.modes):
+            self.restrict(given or None)
+        elif given:
+            self.replace(given)
 
     def rewrite(self, changed: Iterable[tuple[Row, Collection[str]]]) -> None:
         """Write the named fields of rows as one change, so that two may swap their strings."""

@@ -23,12 +23,6 @@ from ..validators import clean_domain, clean_ip
 MOST_AT_ONCE = 10_000
 """How many entries one write takes, whatever the limits: more would keep the server busy for seconds."""
 
-EntryInput = str | tuple[str | None, str] | Mapping[str, Any]
-"""An entry as people give it: a string, a (name, string) pair, or a mapping as the API has it.
-
-A name of None leaves the name as it is.
-"""
-
 
 class Given(NamedTuple):
     """An entry that was given, read from whichever of its forms."""
@@ -37,6 +31,13 @@ class Given(NamedTuple):
     text: str
     expires_at: datetime | EllipsisType | None = ...
     """When it ends: None is never, and an ellipsis that nothing was said."""
+
+
+EntryInput = str | tuple[str | None, str] | Mapping[str, Any] | Given
+"""An entry as people give it: a string, a (name, string) pair, or a mapping as the API has it.
+
+A name of None leaves the name as it is.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,13 @@ class ListKind:
             return (Mode.ALL,)
         modes: tuple[str, ...] = getattr(settings(), self.modes_setting)
         return modes
+
+    def cleaned(self, text: str) -> str | None:
+        """Return the canonical string of an entry, or None where it may not be saved."""
+        try:
+            return self.clean(text)
+        except ValidationError:
+            return None
 
     def canonical(self, text: str) -> str | None:
         """Return the canonical string of an entry, or None where ``text`` is not one."""
@@ -186,6 +194,8 @@ def read_given(kind: ListKind, entries: Iterable[EntryInput]) -> list[Given]:
 
 
 def _given(kind: ListKind, entry: EntryInput) -> Given:
+    if isinstance(entry, Given):
+        return entry
     if isinstance(entry, Mapping):
         names = {kind.column, "name", "expires_at"}
         if kind.column not in entry or not entry.keys() <= names:

@@ -98,18 +98,11 @@ def _rows_of(key: Key) -> "QuerySet[BlockedSource]":
 
 def _first_allowed(kind: ListKind, candidates: Iterable[str]) -> tuple[ListKind, str] | None:
     for text in candidates:
-        if (canonical := _cleaned(kind, text)) is not None:
+        # How many entries there are is left to the save.
+        if (canonical := kind.cleaned(text)) is not None:
             return kind, canonical
     return None
 
 
-def _cleaned(kind: ListKind, text: str) -> str | None:
-    """Return the canonical text if it may be saved. How many entries there are is left to the save."""
-    try:
-        return kind.clean(text)
-    except ValidationError:
-        return None
-
-
 def _may_list(rule: Rule, text: str) -> bool:
-    return _cleaned(DOMAINS, text) is not None
+    return DOMAINS.cleaned(text) is not None

@@ -149,19 +149,14 @@ def _read_listed(text: str) -> DomainEntry | None:
 
 def _page_difference(page: Origin, entry: DomainEntry, has_expired: bool) -> Difference | None:
     """Return how ``page`` misses ``entry`` by one thing; None if it misses by more, or not at all."""
-    if has_expired:
-        return Difference.EXPIRED if _covers(page, entry) else None
-    relation = _host_relation(page.host, entry)
+    covers_host = _covers_host(page.host, entry)
     if entry.scheme is None or (entry.scheme, entry.port) == (page.scheme, page.port):
-        return relation
-    if relation is not None or not _covers_host(page.host, entry):
+        if covers_host:
+            return Difference.EXPIRED if has_expired else None
+        return None if has_expired else _host_relation(page.host, entry)
+    if has_expired or not covers_host:
         return None
     return Difference.SCHEME if entry.scheme != page.scheme else Difference.PORT
-
-
-def _covers(page: Origin, entry: DomainEntry) -> bool:
-    is_alike = entry.scheme is None or (entry.scheme, entry.port) == (page.scheme, page.port)
-    return is_alike and _covers_host(page.host, entry)
 
 
 def _covers_host(host: str, entry: DomainEntry) -> bool:
@@ -169,9 +164,7 @@ def _covers_host(host: str, entry: DomainEntry) -> bool:
 
 
 def _host_relation(host: str, entry: DomainEntry) -> Difference | None:
-    """Return how ``host`` differs from the entry's, as far as names go; None if it is covered, or far off."""
-    if _covers_host(host, entry):
-        return None
+    """Return how ``host``, which the entry doesn't cover, differs from the entry's; None if by too much."""
     if not entry.wildcard and host.endswith(f".{entry.host}"):
         return Difference.SUBDOMAIN
     if entry.host == host if entry.wildcard else entry.host.endswith(f".{host}"):
