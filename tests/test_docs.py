@@ -1,6 +1,8 @@
 """The reference is complete, and the README's commands are the tested ones."""
 
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -92,3 +94,37 @@ def test_the_security_page_has_the_rule_and_its_limits() -> None:
 def test_links_of_the_pages_lead_to_files(page: Path) -> None:
     links = re.findall(r"\]\(((?!https?://)[^)#]+)", page.read_text())
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the documentation, with warnings as errors."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-n",
+        str(ROOT / "docs"),
+        str(folder),
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
+LOADS = re.compile(
+    r"""<(?:script|img|iframe|source|link|object|embed)\b[^>]*?\s(?:src|href|data)="((?:https?:)?//[^"]*)"
+    |(?:url\(|@import\s)\s*["']?((?:https?:)?//[^"')]*)""",
+    re.VERBOSE,
+)
+
+
+@pytest.mark.slow
+def test_no_page_loads_anything_from_another_host(site: Path) -> None:
+    files = [path for path in site.rglob("*") if path.suffix in {".html", ".css"}]
+    assert {path.name for path in files} >= {"index.html", "furo.css"}
+    assert {path.name: loaded for path in files if (loaded := LOADS.findall(path.read_text()))} == {}

@@ -2,7 +2,7 @@
 
 ``manage.py demo --recipe NAME`` serves one. A recipe is a package with these modules:
 
-    settings.py      ALLOWLIST, the dict that its page in docs/recipes shows
+    settings.py      ALLOWLIST, the dict that its page in docs/how-to/recipes shows
     permissions.py   the permission subclass, if status or body differ
     views.py, urls.py   endpoints shaped like the product's own (models.py if it has models)
     demo.py          set_up() and embed(), see ``base``

@@ -25,7 +25,7 @@ PAGES = pytest.mark.parametrize("name", recipes.NAMES)
 
 def page(name: str) -> str:
     """Return the text of the recipe's page."""
-    return (ROOT / "docs/recipes" / f"{name}.md").read_text()
+    return (ROOT / "docs/how-to/recipes" / f"{name}.md").read_text()
 
 
 def folder(name: str) -> Path:
