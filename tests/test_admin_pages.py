@@ -10,8 +10,8 @@ from django.contrib.admin.models import LogEntry
 from django.db import models
 from django.utils import timezone
 
-from allowlist.admin.entry_notes import example, near_pages
-from allowlist.admin.summary import Entries, summary
+from allowlist.forms.entry_notes import example, near_pages
+from allowlist.forms.summary import Entries, summary
 from allowlist.models import APIKey
 from allowlist.models.lists import DOMAINS, IPS
 from allowlist.policy.entries import DomainList, parse_domain

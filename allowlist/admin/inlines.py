@@ -10,23 +10,16 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
+from ..forms.entry_notes import example, last_match, warning
+from ..forms.rows import END_HELP, TEXT_FIELD, EntryForm, EntryFormSet
 from ..models import AllowedDomain, AllowedIP, APIKey
 from ..models.entries import Entry
-from ..models.lists import ListKind
-from ..policy.decision import Mode
-from ..policy.tokens import Kind
-from .entry_notes import example, last_match, warning
 from .ownership import OwnerMixin, can_change
-from .rows import EntryForm, EntryFormSet
 
 if TYPE_CHECKING:
     TabularInline = admin.TabularInline[Entry, APIKey]
 else:
     TabularInline = admin.TabularInline
-
-END_HELP = gettext_lazy(
-    "When the entry stops matching, such as 2030-12-31 18:00. Leave it empty for an entry that stays."
-)
 
 
 class EndInput(forms.DateTimeInput):
@@ -60,25 +53,10 @@ class EntryInline(OwnerMixin, TabularInline):
         shown = format_html('<span class="allowlist-mark">{}</span>', mark) if mark else ""
         return format_html("{} {}", last_match(entry), shown)
 
-    @classmethod
-    def can_hold(cls, key: APIKey | None) -> bool:
-        """Return whether the list may be given entries, or has some to be seen."""
-        kind: ListKind = cls.model.kind
-        of = Kind.PUBLISHABLE if key is None else key.kind
-        if not kind.takes(of):
-            return False
-        return Mode.LISTED in kind.modes_for(of) or (key is not None and cls._is_used(key))
-
-    @classmethod
-    def _is_used(cls, key: APIKey) -> bool:
-        kind: ListKind = cls.model.kind
-        return bool(getattr(key, kind.mode) == Mode.LISTED or getattr(key, kind.field).exists())
-
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Leave it to the model to say what is wrong with an entry: it also says what was meant."""
         if db_field.name == self.model.kind.column:
-            # Stripping would drop control characters, which are refused.
-            kwargs |= {"required": False, "max_length": None, "strip": False}
+            kwargs |= TEXT_FIELD
         if db_field.name == "expires_at":
             # Django's own widget has two inputs: with 80 rows, more fields than a form may have.
             kwargs |= {"form_class": forms.DateTimeField, "widget": EndInput, "help_text": END_HELP}

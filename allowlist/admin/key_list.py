@@ -16,6 +16,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..forms.key_fields import KeyForm
+from ..forms.summary import STATUS_LABELS, count_entries, is_open, with_counts
 from ..models import APIKey
 from ..models.choices import Enforcement, Status
 from ..models.edits import OWN_FIELDS
@@ -24,9 +26,7 @@ from ..models.lists import DOMAINS, IPS, KINDS, ListKind
 from ..models.locks import writing
 from ..policy.decision import Mode
 from ..signals import acting_as
-from .forms import KeyForm
 from .ownership import can_change, is_superuser, own_keys
-from .summary import STATUS_LABELS, count_entries, is_open, with_counts
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[APIKey]

@@ -12,16 +12,17 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..forms.key_fields import FIXED, PASTED, controls
+from ..forms.rows import can_hold
+from ..forms.summary import STATUS_LABELS, count_entries, is_open, summary
 from ..models import APIKey
 from ..models.explaining import status_here
 from ..models.lists import KINDS
 from ..policy.tokens import Kind
-from .forms import FIXED, PASTED, controls
 from .inlines import EntryInline
 from .key_list import count_label
 from .layout import Section, list_fieldsets, sections
 from .step_pages import StepsMixin
-from .summary import STATUS_LABELS, count_entries, is_open, summary
 
 LIFE = ("created_by", "created_at", "last_used_at", "revoked_at")
 
@@ -63,7 +64,9 @@ class KeyPageMixin(StepsMixin):
     def get_inlines(self, request: HttpRequest, obj: APIKey | None) -> Any:
         """Return the inlines without a list that can hold nothing, such as a secret key's domains."""
         return [
-            inline for inline in self.inlines if not issubclass(inline, EntryInline) or inline.can_hold(obj)
+            inline
+            for inline in self.inlines
+            if not issubclass(inline, EntryInline) or can_hold(inline.model.kind, obj)
         ]
 
     def get_fieldsets(self, request: HttpRequest, obj: APIKey | None = None) -> Any:

@@ -14,18 +14,18 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from ..conf import settings
+from ..forms.key_fields import PASTED, APIKeyForm, KeyForm
+from ..forms.rows import EntryFormSet
+from ..forms.saving import UnconfirmedError, change, create, emptied
 from ..models import APIKey
 from ..models.entries import Entry
 from ..models.lists import DOMAINS
 from ..policy.tokens import Kind
 from ..signals import acting_as
-from .forms import PASTED, APIKeyForm, KeyForm
 from .inlines import AllowedDomainInline, AllowedIPInline
 from .key_list import KeyListMixin
 from .key_page import KeyPageMixin
 from .ownership import OwnerMixin, check_owner
-from .rows import EntryFormSet
-from .saving import UnconfirmedError, change, create, emptied
 from .steps import person
 from .trial import TrialMixin
 

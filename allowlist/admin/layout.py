@@ -4,13 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.utils.translation import gettext_lazy
-
-from ..models.lists import DOMAINS, IPS, KINDS, ListKind
-from .forms import PASTED
+from ..forms.key_fields import HEADINGS, PASTED
+from ..models.lists import KINDS, ListKind
 from .inlines import EntryInline
-
-HEADINGS = {DOMAINS.field: gettext_lazy("Allowed domains"), IPS.field: gettext_lazy("Allowed IPs")}
 
 
 @dataclass

@@ -10,9 +10,11 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
 from ..conf import settings
+from ..forms.steps import Step
 from ..models import APIKey
 from ..signals import acting_as
-from .steps import STEPS, Step
+from .ownership import check_owner, is_superuser
+from .steps import STEPS, TakeOver
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[APIKey]
@@ -47,14 +49,19 @@ class StepsMixin(ModelAdmin):
         return [step for step in STEPS if self._offers(step, request, key)]
 
     def _offers(self, step: Step, request: HttpRequest, key: APIKey) -> bool:
-        return step.is_allowed(self, request, key) and not step.is_done(request, key)
+        return self._may_take(step, request, key) and not step.is_done(request.user, key)
+
+    def _may_take(self, step: Step, request: HttpRequest, key: APIKey) -> bool:
+        """Return whether the step is the user's at all: the key's creator's, or a superuser's."""
+        is_creators = not isinstance(step, TakeOver)
+        return self.has_change_permission(request, key) if is_creators else is_superuser(request)
 
     def step_view(self, request: HttpRequest, object_id: str, step: Step) -> HttpResponse:
         """Ask whether a step is meant, and take it on POST."""
         key = self.get_object(request, object_id)
-        if not self.has_view_permission(request, key) or not step.is_allowed(self, request, key):
+        if not self.has_view_permission(request, key) or not self._may_take(step, request, key):
             raise PermissionDenied
-        if step.is_done(request, key):
+        if step.is_done(request.user, key):
             messages.warning(request, str(step.is_done_message))
             return self._to_key(key)
         form = step.form_class(request.POST if request.method == "POST" else None)
@@ -71,8 +78,9 @@ class StepsMixin(ModelAdmin):
             return self._to_key(key)
 
     def _take(self, request: HttpRequest, key: APIKey, step: Step, given: dict[str, Any]) -> HttpResponse:
-        step.check_owner(request, key)
-        outcome = step.take(request, key, given)
+        if not isinstance(step, TakeOver):
+            check_owner(request, key)
+        outcome = step.take(request.user, key, given)
         self.log_change(request, key, outcome.message)
         if outcome.token is not None:
             return self.token_page(request, key, outcome.token, _("API key rotated"))

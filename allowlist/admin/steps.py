@@ -1,181 +1,22 @@
-"""Steps that a key's page offers, each on a page of its own, such as rotate and revoke.
+"""The steps that the admin offers: those of a key's creator, and one for superusers."""
 
-A new step is a subclass of ``Step`` in ``STEPS``; its address, link and confirmation page follow.
-"""
+from typing import TYPE_CHECKING, Any, cast
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
-
-from django import forms
-from django.contrib import admin
 from django.http import HttpRequest
-from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
+from ..forms.steps import STEPS as CREATOR_STEPS
+from ..forms.steps import Outcome, Step
 from ..models import APIKey
-from ..models.lists import DOMAINS, IPS, ListKind
-from .forms import RotateForm
-from .ownership import check_owner, is_superuser
-from .summary import count_entries
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
-
-    ModelAdmin = admin.ModelAdmin[APIKey]
-else:
-    ModelAdmin = admin.ModelAdmin
 
 
 def person(request: HttpRequest) -> "AbstractBaseUser":
     """Return the user, who is logged in wherever the admin lets a request through."""
     return cast("AbstractBaseUser", request.user)
-
-
-class Outcome(NamedTuple):
-    """What a step did."""
-
-    message: str
-    """A sentence for the user and for the key's history."""
-    token: str | None = None
-    """The key's new token, to be shown."""
-
-
-class Step(ABC):
-    """One thing that is done to a key after a question. Steps of this kind are for the key's creator."""
-
-    name: str
-    label: str | Promise
-    question: ClassVar[str | Promise]
-    is_done_message: ClassVar[str | Promise] = gettext_lazy("This key is already revoked.")
-    form_class: ClassVar[type[forms.Form]] = forms.Form
-    kind: ListKind | None = None
-    """The list that the step is about, in whose section the key's page offers it."""
-
-    def is_allowed(self, model_admin: ModelAdmin, request: HttpRequest, key: APIKey) -> bool:
-        """Return whether the user may take the step at all."""
-        return model_admin.has_change_permission(request, key)
-
-    def is_done(self, request: HttpRequest, key: APIKey) -> bool:
-        """Return whether nothing is left to do, for example since another tab did it."""
-        return key.revoked_at is not None
-
-    def check_owner(self, request: HttpRequest, key: APIKey) -> None:
-        """Raise Http404 if the locked key has been lost to someone else."""
-        check_owner(request, key)
-
-    def entries(self, key: APIKey) -> list[str]:
-        """Return the entries that the step removes or brings back, as people write them."""
-        return []
-
-    @abstractmethod
-    def take(self, request: HttpRequest, key: APIKey, given: dict[str, Any]) -> Outcome:
-        """Take the step with what its form was given; raise ValidationError if the key doesn't allow it."""
-
-
-class Rotate(Step):
-    """Gives the key a new token."""
-
-    name = "rotate"
-    label = gettext_lazy("Rotate")
-    question = gettext_lazy("The key gets a new token. Choose how long the current token keeps working.")
-    form_class = RotateForm
-
-    def take(self, request: HttpRequest, key: APIKey, given: dict[str, Any]) -> Outcome:
-        """Give the key a new token."""
-        return Outcome(_("Rotated the token."), key.rotate(given["overlap"]))
-
-
-class EndOverlap(Step):
-    """Ends the token from before the last rotation."""
-
-    name = "end_old_token"
-    label = gettext_lazy("End the old token now")
-    question = gettext_lazy(
-        "The token from before the last rotation stops working immediately. Pages and servers that still "
-        "send it are blocked."
-    )
-    is_done_message = gettext_lazy("The old token doesn't work any more.")
-
-    def is_done(self, request: HttpRequest, key: APIKey) -> bool:
-        """Return whether only one token works."""
-        until = key.previous_until
-        return key.revoked_at is not None or until is None or until <= timezone.now()
-
-    def take(self, request: HttpRequest, key: APIKey, given: dict[str, Any]) -> Outcome:
-        """End the old token."""
-        key.end_overlap()
-        return Outcome(_("Ended the old token."))
-
-
-class ListStep(Step):
-    """One thing that is done to one of the key's lists."""
-
-    kind: ListKind
-
-    def __init__(self, kind: ListKind, name: str, label: Promise) -> None:
-        self.kind, self.name, self.label = kind, name, label
-
-
-class RemoveExpired(ListStep):
-    """Removes the entries of a list that have expired."""
-
-    question = gettext_lazy("These entries have expired and match nothing. They are removed from the list.")
-    is_done_message = gettext_lazy("No entry of the list has expired.")
-
-    def is_done(self, request: HttpRequest, key: APIKey) -> bool:
-        """Return whether nothing has expired."""
-        entries = count_entries(key, self.kind)
-        return entries.total == entries.in_force
-
-    def entries(self, key: APIKey) -> list[str]:
-        """Return the entries that have expired."""
-        return [str(entry) for entry in getattr(key, self.kind.field).filter(expires_at__lte=timezone.now())]
-
-    def take(self, request: HttpRequest, key: APIKey, given: dict[str, Any]) -> Outcome:
-        """Remove the entries that have expired."""
-        with key.editing() as edit:
-            count = len(edit.list(self.kind).remove_expired())
-        said = ngettext("Removed %(count)s expired entry.", "Removed %(count)s expired entries.", count)
-        return Outcome(said % {"count": count})
-
-
-class Restore(ListStep):
-    """Brings back what a list held before one change emptied it."""
-
-    question = gettext_lazy("The list gets back these entries, and works as it did with them.")
-    is_done_message = gettext_lazy("There is nothing to restore.")
-
-    def is_done(self, request: HttpRequest, key: APIKey) -> bool:
-        """Return whether there is nothing to restore."""
-        return key.restorable(self.kind) is None
-
-    def entries(self, key: APIKey) -> list[str]:
-        """Return the entries that come back."""
-        removed = key.restorable(self.kind)
-        model: Any = APIKey._meta.get_field(self.kind.field).related_model
-        kept = [] if removed is None else removed.entries
-        return [str(model(name=each["name"], **{self.kind.column: each["text"]})) for each in kept]
-
-    def take(self, request: HttpRequest, key: APIKey, given: dict[str, Any]) -> Outcome:
-        """Bring the entries back."""
-        with key.editing() as edit:
-            edit.list(self.kind).restore()
-        return Outcome(_("Restored the list."))
-
-
-class Revoke(Step):
-    """Ends the key."""
-
-    name = "revoke"
-    label = gettext_lazy("Revoke")
-    question = gettext_lazy("The key stops working immediately. You can't undo this.")
-
-    def take(self, request: HttpRequest, key: APIKey, given: dict[str, Any]) -> Outcome:
-        """End the key for good."""
-        key.revoke()
-        return Outcome(_("Revoked the key."))
 
 
 class TakeOver(Step):
@@ -188,33 +29,17 @@ class TakeOver(Step):
     )
     is_done_message = gettext_lazy("This key is already yours.")
 
-    def is_allowed(self, model_admin: ModelAdmin, request: HttpRequest, key: APIKey) -> bool:
-        """Return whether the user is a superuser."""
-        return is_superuser(request)
-
-    def is_done(self, request: HttpRequest, key: APIKey) -> bool:
+    def is_done(self, user: Any, key: APIKey) -> bool:
         """Return whether the user is the key's creator."""
-        return bool(key.creator_id == person(request).pk)
+        return bool(key.creator_id == user.pk)
 
-    def check_owner(self, request: HttpRequest, key: APIKey) -> None:
-        """Let a superuser take over any key."""
-
-    def take(self, request: HttpRequest, key: APIKey, given: dict[str, Any]) -> Outcome:
+    def take(self, user: Any, key: APIKey, given: dict[str, Any]) -> Outcome:
         """Make the user the key's creator."""
         creator = key.creator
-        key.take_over(person(request))
+        key.take_over(user)
         if creator is None:
             return Outcome(_("Took the key over. It had no creator."))
         return Outcome(_("Took the key over from %(creator)s.") % {"creator": creator})
 
 
-STEPS: tuple[Step, ...] = (
-    Rotate(),
-    EndOverlap(),
-    Revoke(),
-    TakeOver(),
-    Restore(DOMAINS, "restore_domains", gettext_lazy("Restore the deleted domains")),
-    Restore(IPS, "restore_ips", gettext_lazy("Restore the deleted IPs")),
-    RemoveExpired(DOMAINS, "remove_expired_domains", gettext_lazy("Remove expired domains")),
-    RemoveExpired(IPS, "remove_expired_ips", gettext_lazy("Remove expired IPs")),
-)
+STEPS: tuple[Step, ...] = (*CREATOR_STEPS, TakeOver())

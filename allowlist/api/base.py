@@ -1,6 +1,5 @@
 """What the viewsets of the management API have in common."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,14 +20,12 @@ from rest_framework.utils.mediatypes import media_type_matches
 from rest_framework.views import APIView
 
 from ..authentication import APIKeyAuthentication
-from ..conf import settings
 from ..models import APIKey
 from ..models.edits import KeyEdit
+from ..models.keysets import may_have_keys
 from ..signals import acting_as
 from .errors import api_error
 from .parsers import guarded
-
-logger = logging.getLogger("allowlist")
 
 DRF_DEFAULT = [SessionAuthentication, BasicAuthentication]
 """What Django REST framework authenticates by in a project that sets nothing."""
@@ -128,18 +125,3 @@ class CreatorOnlyViewSet(viewsets.GenericViewSet[Any]):
         if row is None:
             raise NotFound(self.not_found_message)
         return row
-
-
-def may_have_keys(user: Any) -> bool:
-    """Return whether ``user`` is logged in and ``MAY_HAVE_KEYS`` returns True. If that raises, it's no."""
-    if user is None or not user.is_authenticated:
-        return False
-    try:
-        rule = settings().may_have_keys
-        may: Any = rule is None or rule(user)
-    except Exception:
-        logger.exception("MAY_HAVE_KEYS failed, so the user can't use the management API.")
-        return False
-    if not isinstance(may, bool):  # A coroutine is true.
-        logger.error("MAY_HAVE_KEYS returned %r, which isn't True or False; that counts as False.", may)
-    return may is True

@@ -1,4 +1,4 @@
-"""Sets of keys: how a key is created, whose the keys are, and what bulk writes may do."""
+"""Sets of keys: how a key is created, who may have keys, whose they are, and what bulk writes may do."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -157,6 +157,21 @@ class KeyQuerySet(models.QuerySet[KeyT]):
 
     delete.alters_data = True  # type: ignore[attr-defined]
     delete.queryset_only = True  # type: ignore[attr-defined]
+
+
+def may_have_keys(user: Any) -> bool:
+    """Return whether ``user`` is logged in and ``MAY_HAVE_KEYS`` returns True. If that raises, it's no."""
+    if user is None or not user.is_authenticated:
+        return False
+    try:
+        rule = settings().may_have_keys
+        may: Any = rule is None or rule(user)
+    except Exception:
+        logger.exception("MAY_HAVE_KEYS failed, so the user can't manage keys.")
+        return False
+    if not isinstance(may, bool):  # A coroutine is true.
+        logger.error("MAY_HAVE_KEYS returned %r, which isn't True or False; that counts as False.", may)
+    return may is True
 
 
 def _keys_of(

@@ -34,6 +34,7 @@ enforcement
 permissions
 authentication  throttling  asgi
 contrib
+forms
 admin  api
 urls  apps
 """

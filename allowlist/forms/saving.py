@@ -13,7 +13,7 @@ from ..models.list_edits import ListEdit
 from ..models.lists import DOMAINS, IPS, KINDS, EntryInput, ListKind, read_given
 from ..policy.decision import Mode
 from ..policy.entries import display
-from .forms import FIXED, KeyForm
+from .key_fields import FIXED, KeyForm
 
 NO_EFFECT = {
     DOMAINS.field: gettext_lazy("The new domains have no effect while “Allow all domains” is selected."),

@@ -1,4 +1,4 @@
-"""What a key allows, in one sentence. Nothing here belongs to Django's admin."""
+"""What a key allows, in one sentence."""
 
 from typing import Any, NamedTuple
 

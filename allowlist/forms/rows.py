@@ -14,10 +14,13 @@ from django.utils.dateparse import parse_datetime
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ..models import APIKey
 from ..models.entries import Entry
 from ..models.lists import ListKind
+from ..policy.decision import Mode
+from ..policy.tokens import Kind
 from ..validators import shown
 
 if TYPE_CHECKING:
@@ -32,6 +35,25 @@ ROWS_A_PAGE = 80
 """Two lists with this many rows of six fields stay below Django's DATA_UPLOAD_MAX_NUMBER_FIELDS of 1,000."""
 SEEN, SALT = "SEEN", "allowlist.seen"
 """The field of a formset that says what its rows showed, and what it is signed with."""
+
+END_HELP = gettext_lazy(
+    "When the entry stops matching, such as 2030-12-31 18:00. Leave it empty for an entry that stays."
+)
+# Stripping would drop control characters, which are refused.
+TEXT_FIELD = {"required": False, "max_length": None, "strip": False}
+"""The options of an entry's field: the model says what is wrong with an entry, and what was meant."""
+
+
+def can_hold(kind: ListKind, key: APIKey | None) -> bool:
+    """Return whether a list may be given entries, or has some to be seen; without a key, of a new key."""
+    of = Kind.PUBLISHABLE if key is None else key.kind
+    if not kind.takes(of):
+        return False
+    return Mode.LISTED in kind.modes_for(of) or (key is not None and _is_used(kind, key))
+
+
+def _is_used(kind: ListKind, key: APIKey) -> bool:
+    return bool(getattr(key, kind.mode) == Mode.LISTED or getattr(key, kind.field).exists())
 
 
 def _written(shown: Any) -> Any:

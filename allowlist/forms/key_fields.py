@@ -1,7 +1,6 @@
 """The forms of a key's own fields.
 
-The models judge what is typed. A page shows what they refuse on the form. Nothing here, in ``rows`` and in
-``saving`` belongs to Django's admin, so pages of a site's own can use it.
+The models judge what is typed. A page shows what they refuse on the form.
 """
 
 from datetime import timedelta
@@ -25,6 +24,7 @@ else:
     ModelForm = forms.ModelForm
 
 FIXED = ("kind", "environment")
+HEADINGS = {DOMAINS.field: gettext_lazy("Allowed domains"), IPS.field: gettext_lazy("Allowed IPs")}
 PASTED = {DOMAINS.field: "paste_domains", IPS.field: "paste_ips"}
 """The boxes that whole lists are pasted into, by list."""
 CHOICES = {"domain_mode": "DOMAIN_MODES", "ip_mode": "IP_MODES", "condition": "CONDITIONS"}

@@ -1,7 +1,4 @@
-"""What is said about an entry: what it matches, and whether it still does.
-
-Nothing here belongs to Django's admin.
-"""
+"""What is said about an entry: what it matches, and whether it still does."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
