@@ -11,7 +11,7 @@ from django.middleware.common import CommonMiddleware
 from django.utils.module_loading import import_string
 from django.views.debug import SafeExceptionReporterFilter, get_default_exception_reporter_filter
 
-from .conf import errors, import_errors, settings
+from .conf import EMBED_HEADER, errors, import_errors, settings
 from .policy.decision import Condition
 
 
@@ -54,12 +54,20 @@ def check_cors(**kwargs: Any) -> list[CheckMessage]:
 def _cors_warnings() -> Iterator[CheckMessage]:
     from corsheaders.conf import conf
 
-    header = settings().KEY_HEADER
-    if header.lower() not in {name.lower() for name in conf.CORS_ALLOW_HEADERS}:
+    header, let_through = settings().KEY_HEADER, {name.lower() for name in conf.CORS_ALLOW_HEADERS}
+    if header.lower() not in let_through:
         yield checks.Warning(
             f"CORS_ALLOW_HEADERS doesn't contain {header!r}, so browsers won't send a widget's key.",
             hint=f"Set CORS_ALLOW_HEADERS = (*corsheaders.defaults.default_headers, {header.lower()!r}).",
             id="allowlist.W001",
+        )
+    if EMBED_HEADER.lower() not in let_through:
+        yield checks.Warning(
+            f"CORS_ALLOW_HEADERS doesn't contain {EMBED_HEADER!r}, so frames can't call a host other than "
+            "their own.",
+            hint=f"Add {EMBED_HEADER.lower()!r} to it, or silence this check in SILENCED_SYSTEM_CHECKS if "
+            "you don't use @embeddable.",
+            id="allowlist.W009",
         )
     if conf.CORS_ALLOW_CREDENTIALS:
         yield checks.Warning(

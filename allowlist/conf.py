@@ -28,28 +28,34 @@ Check = Callable[[Any], str | None]
 """Returns the end of a sentence that says what is wrong with a value, or None."""
 
 UNIX = "unix"
+EMBED_HEADER = "X-Embed-Token"
+"""The header in which a frame's scripts send their embed token."""
 MOST_DAYS = 3650
 """Longest time that blocked requests are shown."""
 _DOTTED_PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 _REDIS = ("redis://", "rediss://", "unix://")
 
 
+def _is_whole(value: Any, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
 def _limit(value: Any) -> str | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
-        return None
-    return "must be a whole number above 0, or None for no limit."
+    is_right = value is None or _is_whole(value)
+    return None if is_right else "must be a whole number above 0, or None for no limit."
 
 
 def _count(value: Any) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return None
-    return "must be a whole number, or 0 to record nothing."
+    return None if _is_whole(value, 0) else "must be a whole number, or 0 to record nothing."
 
 
 def _days(value: Any) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST_DAYS:
-        return None
-    return f"must be a whole number of days from 1 to {MOST_DAYS}."
+    is_right = _is_whole(value) and value <= MOST_DAYS
+    return None if is_right else f"must be a whole number of days from 1 to {MOST_DAYS}."
+
+
+def _seconds(value: Any) -> str | None:
+    return None if _is_whole(value) else "must be a whole number of seconds above 0."
 
 
 def _choices(allowed: type[Mode | Condition | DomainForm | IPForm | Environment]) -> Check:
@@ -189,6 +195,7 @@ class Settings:
     BLOCKED_PER_KEY: int = _setting(100, _count)
     BLOCKED_DAYS: int = _setting(30, _days)
     BLOCKED_IPS: Literal["full", "network", "none"] = _setting("full", _one_of("full", "network", "none"))
+    EMBED_MAX_AGE: int = _setting(3600, _seconds)
 
     trusts_unix: bool = field(init=False)
     trusted_networks: tuple[Network, ...] = field(init=False)

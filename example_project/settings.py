@@ -80,7 +80,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "build" / "static"
 
 # The widget sends its key in our own header, which browsers name in the preflight.
-CORS_ALLOW_HEADERS = (*default_headers, "x-api-key")
+CORS_ALLOW_HEADERS = (*default_headers, "x-api-key", "x-embed-token")
 
 # The configurator uses the defaults: at most 25 domains and 25 IP addresses for each key, no empty list,
 # and no request without an origin if domains are listed.

@@ -53,7 +53,7 @@ TEMPLATES: list[dict[str, Any]] = [
         },
     }
 ]
-CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "x-api-key", "x-csrftoken"]
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "x-api-key", "x-csrftoken", "x-embed-token"]
 STATIC_URL = "static/"
 USE_TZ = True
 TIME_ZONE = "Pacific/Kiritimati"  # 14 hours ahead of UTC: a clock read naively shows at once.

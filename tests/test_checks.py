@@ -62,6 +62,14 @@ def test_a_key_header_that_cors_keeps_from_browsers_is_reported(
         )
 
 
+@pytest.mark.parametrize("let_through", [True, False])
+def test_an_embed_token_that_cors_keeps_from_browsers_is_reported(settings: Any, let_through: bool) -> None:
+    settings.CORS_ALLOW_HEADERS = [*default_headers, "x-api-key", *(["X-EMBED-TOKEN"] if let_through else [])]
+    warnings = found(run_checks(), "allowlist.W009")
+    assert len(warnings) == (not let_through)
+    assert all("'X-Embed-Token'" in each.msg and "'x-embed-token'" in str(each.hint) for each in warnings)
+
+
 CORS, COMMON = "corsheaders.middleware.CorsMiddleware", "django.middleware.common.CommonMiddleware"
 
 
@@ -107,7 +115,7 @@ def test_without_cors_headers_nothing_is_reported_or_connected(settings: Any) ->
     assert checks.check_cors() == []
     assert not check_request_enabled.receivers
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "corsheaders"]
-    assert len(checks.check_cors()) == 3
+    assert len(checks.check_cors()) == 4
     assert check_request_enabled.receivers
     assert apps.is_installed("corsheaders")
 

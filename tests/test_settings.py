@@ -50,6 +50,7 @@ DEFAULTS: dict[str, Any] = {
     "BLOCKED_PER_KEY": 100,
     "BLOCKED_DAYS": 30,
     "BLOCKED_IPS": "full",
+    "EMBED_MAX_AGE": 3600,
 }
 ONE_NUMBER = "must be a whole number above 0, or None for no limit."
 NO_NETWORK = 'isn\'t a network, an IP address or "unix"'
@@ -145,6 +146,10 @@ WRONG: list[tuple[str, Any, str]] = [
         "is 'networks'. Valid values are 'full', 'network', 'none'. Did you mean 'network'?",
     ),
     ("BLOCKED_IPS", None, "is None. Valid values are 'full', 'network', 'none'. Did you mean 'none'?"),
+    *[
+        ("EMBED_MAX_AGE", value, "must be a whole number of seconds above 0.")
+        for value in (0, -1, None, True, "3600", 2.5)
+    ],
 ]
 UNIMPORTABLE = [
     ("shop.keys.keys_of", "can't be imported: No module named 'shop'"),
@@ -176,6 +181,7 @@ RIGHT: list[tuple[str, Any]] = [
     ("BLOCKED_DAYS", 3650),
     ("BLOCKED_IPS", "network"),
     ("BLOCKED_IPS", "none"),
+    ("EMBED_MAX_AGE", 1),
 ]
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Hashable
 from datetime import datetime
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
@@ -18,6 +18,8 @@ from ..policy.decision import REFUSALS, Decision, Reason, Rule, Source, decide
 from ..signals import request_refused
 from .blocked import note_blocked
 from .credentials import Credential, KeySource, key_in_path, read_credential
+from .embedding import META as EMBED_META
+from .embedding import Embedding, read_embedding
 from .lookup import ActivePolicy, Row, find_by_pk, find_by_token
 from .sources import read_source
 from .usage import note_use
@@ -42,16 +44,14 @@ class Access:
     """What was decided about one request; the view finds it as ``request.allowlist``."""
 
     def __init__(
-        self,
-        request: HttpRequest,
-        reader: KeySource,
-        presented: Any,
-        decision: Decision,
-        source: Source,
-        row: Row | None,
+        self, request: HttpRequest, reader: KeySource, presented: Any, judgment: "_Judgment"
     ) -> None:
+        decision, source, found, embedding = judgment
+        row = None if found is None else found.row
         self.decision = decision
         self.source = source
+        self.embedding = embedding
+        """Which page embeds the frame that sent the request; None if no embed token says so."""
         self.sender = type(reader)
         self.uses_cookies = reader.uses_cookies
         self.counted = False
@@ -153,41 +153,60 @@ def _decided(request: HttpRequest) -> dict[Hashable, Access | None]:
     return decided
 
 
+class _Judgment(NamedTuple):
+    decision: Decision
+    source: Source
+    """Where the request comes from: as it says itself, or as a frame's embed token says."""
+    found: ActivePolicy | None = None
+    embedding: Embedding | None = None
+
+
 def _decide(request: HttpRequest, reader: KeySource, get_key: Callable[[], Any]) -> Access:
     source, now = read_source(request), timezone.now()
     # If it fails, nobody knows what the key would have been read from.
     presented: Any = Ellipsis
-    found = None
     try:
         presented = get_key()
-        decision, found = _judge(presented, source, now)
+        judgment = _judge(request, presented, source, now)
     except SuspiciousOperation:
         raise
     except Exception:
         logger.exception("A request could not be decided, so it is refused.")
-        decision = REFUSALS[Reason.UNDECIDED]
+        judgment = _Judgment(REFUSALS[Reason.UNDECIDED], source)
     if reader.uses_cookies and not isinstance(presented, Credential | None):
         _check_csrf(request)
-    access = Access(request, reader, presented, decision, source, None if found is None else found.row)
-    if found is not None and access.served:
-        note_use(found, decision, now)
+    access = Access(request, reader, presented, judgment)
+    if judgment.found is not None and access.served:
+        note_use(judgment.found, judgment.decision, now)
     return access
 
 
-def _judge(presented: Any, source: Source, now: datetime) -> tuple[Decision, ActivePolicy | None]:
+def _judge(request: HttpRequest, presented: Any, source: Source, now: datetime) -> _Judgment:
+    found = _find(presented, source, now)
+    if isinstance(found, Reason):
+        return _Judgment(REFUSALS[found], source)
+    if EMBED_META not in request.META:
+        return _Judgment(decide(found.policy, source), source, found)
+    embedding = read_embedding(request, source.page, found.row["locator"])
+    if embedding is None:
+        return _Judgment(REFUSALS[Reason.EMBED_TOKEN_INVALID], source, found)
+    source = Source(embedding.page, source.read_address)
+    return _Judgment(decide(found.policy, source), source, found, embedding)
+
+
+def _find(presented: Any, source: Source, now: datetime) -> ActivePolicy | Reason:
+    """Return the key that the request presents, or why there is none."""
     if presented is None:
-        return REFUSALS[Reason.KEY_MISSING], None
+        return Reason.KEY_MISSING
     if isinstance(presented, Credential):
         if presented.looks_secret and presented.in_url:
-            return REFUSALS[Reason.KEY_IN_URL], None
+            return Reason.KEY_IN_URL
         if presented.looks_secret and source.is_browser:
-            return REFUSALS[Reason.SECRET_KEY_IN_BROWSER], None
+            return Reason.SECRET_KEY_IN_BROWSER
         found = None if presented.token is None else find_by_token(presented.token, now)
     else:
         found = find_by_pk(_primary_key(presented), now)
-    if found is None:
-        return REFUSALS[Reason.KEY_INVALID], None
-    return decide(found.policy, source), found
+    return Reason.KEY_INVALID if found is None else found
 
 
 def _primary_key(presented: Any) -> Any:

@@ -11,7 +11,7 @@ from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from ..conf import settings
+from ..conf import EMBED_HEADER, settings
 from ..policy.decision import Reason, Rule
 from ..policy.origins import Origin
 from .access import Access
@@ -49,6 +49,7 @@ _HINTS: dict[Reason, Text] = {
     Reason.KEY_INVALID: _("Copy the whole key again, or ask its creator for a new one."),
     Reason.KEY_IN_URL: _("Rotate the key, and send the new one in the %(header)s header."),
     Reason.SECRET_KEY_IN_BROWSER: _("Rotate the key, and use a publishable key on web pages."),
+    Reason.EMBED_TOKEN_INVALID: _("Reload the frame."),
     Reason.UNDECIDED: _("Send the request again in a moment."),
 }
 """What to do about each reason."""
@@ -102,6 +103,9 @@ class RefusalResponses:
     secret_key_in_browser_message: Text = _(
         "A secret key was sent by a browser, where every visitor can copy it. Rotate it, and use a "
         "publishable key on web pages."
+    )
+    embed_token_invalid_message: Text = _(
+        "The frame's embed token doesn't work: it is too old, or of another key or page."
     )
     undecided_message: Text = _("The request could not be checked. Try again in a moment.")
 
@@ -181,6 +185,8 @@ def set_headers(response: HttpResponseBase, accesses: Collection[Access]) -> Non
     for access in accesses:
         served = served and access.served
         uses_cookies = uses_cookies or access.uses_cookies
+        if access.served and access.embedding is not None and access.embedding.is_old:
+            response.headers[EMBED_HEADER] = access.embedding.to_token()
     headers = response.headers
     headers["Vary"] = _vary(headers.get("Vary"), _key_header(), uses_cookies)
     if "Cache-Control" not in headers:
@@ -206,6 +212,13 @@ def _key_header() -> str | None:
 def _vary(own: str | None, key_header: str | None, uses_cookies: bool) -> str:
     """Return the response's own ``Vary`` with what a decision depends on."""
     response = HttpResponse(headers={} if own is None else {"Vary": own})
-    names = ("Origin", "Referer", "Authorization", key_header, "Cookie" if uses_cookies else None)
+    names = (
+        "Origin",
+        "Referer",
+        "Authorization",
+        key_header,
+        EMBED_HEADER,
+        "Cookie" if uses_cookies else None,
+    )
     patch_vary_headers(response, [name for name in names if name is not None])
     return response.headers["Vary"]

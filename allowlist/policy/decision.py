@@ -56,6 +56,7 @@ class Reason(StrEnum):
     KEY_INVALID = "key_invalid"
     KEY_IN_URL = "key_in_url"
     SECRET_KEY_IN_BROWSER = "secret_key_in_browser"
+    EMBED_TOKEN_INVALID = "embed_token_invalid"
     UNDECIDED = "undecided"
 
     @property
@@ -78,6 +79,7 @@ _RULES = {
     Reason.KEY_INVALID: Rule.KEY,
     Reason.KEY_IN_URL: Rule.KEY,
     Reason.SECRET_KEY_IN_BROWSER: Rule.KEY,
+    Reason.EMBED_TOKEN_INVALID: Rule.KEY,
     Reason.UNDECIDED: Rule.ERROR,
 }
 _REASON_WITHOUT_ORIGIN = {

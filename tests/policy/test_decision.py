@@ -250,7 +250,7 @@ BY_ORIGIN = "origin_not_listed origin_missing origin_opaque origin_malformed ori
     [
         (Rule.DOMAIN, f"{BY_ORIGIN} server_not_allowed"),
         (Rule.IP, "ip_not_listed ip_unknown browser_not_allowed"),
-        (Rule.KEY, "key_missing key_invalid key_in_url secret_key_in_browser"),
+        (Rule.KEY, "key_missing key_invalid key_in_url secret_key_in_browser embed_token_invalid"),
         (Rule.ERROR, "undecided"),
     ],
 )
