@@ -633,7 +633,10 @@ def test_the_quiet_permission_leaves_the_words_to_drf() -> None:
                 "code": "UNAUTHORIZED",
                 "message": "Domain not allowed",
                 "reason": "origin_not_listed",
-                "hint": "Add this origin to the key's allowed domains.",
+                "hint": (
+                    "Add this origin to the key's allowed domains. An entry for example.com doesn't cover "
+                    "www.example.com, and one for https:// doesn't cover http://."
+                ),
                 "origin": EVIL,
             },
         ),

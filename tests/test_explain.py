@@ -177,7 +177,10 @@ class TestAPI:
             "message": (
                 "Permission denied. Check your security settings and ensure your domain is allowlisted."
             ),
-            "hint": "Add this origin to the key's allowed domains.",
+            "hint": (
+                "Add this origin to the key's allowed domains. An entry for example.com doesn't cover "
+                "www.example.com, and one for https:// doesn't cover http://."
+            ),
         }
         assert domain == {
             "rule": "domain",

@@ -252,6 +252,10 @@ ADMIN_ROUTES: dict[str, dict[str, tuple[int, int]]] = {
         "restore_ips": STEP,
         "remove_expired_domains": STEP,
         "remove_expired_ips": STEP,
+        "allow_blocked": ((302, 302), (404, 404), (403, 403), (403, 403)),
+        "forget_blocked": STEP,
+        "start_enforcing": STEP,
+        "start_learning": STEP,
         "rotate": ((200, 200), (404, 404), (403, 403), (403, 403)),
         "take_over": ((403, 403), (404, 404), (200, 302), (403, 403)),
         "": ((302, 302), (302, 302), (302, 302), (302, 302)),
@@ -294,6 +298,12 @@ def prepare(route: str, key: APIKey) -> None:
         entries: Any = key.allowed_domains if route.endswith("domains") else key.allowed_ips
         last: QuerySet[Any] = QuerySet(entries.model).filter(pk=entries.last().pk)
         last.update(expires_at=timezone.now() - timedelta(days=1))
+    elif route == "start_enforcing":
+        key.enforcement = "report"
+        key.save()
+    elif route == "start_learning":
+        key.allow_all_domains()
+        key.allow_all_ips()
 
 
 def form_for(route: str, owner: User, site: str, key: APIKey) -> dict[str, Any]:
@@ -311,6 +321,8 @@ def form_for(route: str, owner: User, site: str, key: APIKey) -> dict[str, Any]:
         return {**fields, **lists, **modes}
     if route == "test":
         return {"list": "allowed_domains", "entry": "new.example"}
+    if route == "allow_blocked":
+        return {"allow": str(key.blocked_sources.get().pk)}
     if route == "change":
         return {**Admin(owner, site).get(f"{key.pk}/change/").fields, "name": "Changed"}
     return fields

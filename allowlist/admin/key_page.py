@@ -6,12 +6,12 @@ from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..forms.entry_notes import local_moment
 from ..forms.key_fields import FIXED, PASTED, controls
 from ..forms.rows import can_hold
 from ..forms.summary import STATUS_LABELS, count_entries, is_open, summary
@@ -19,15 +19,15 @@ from ..models import APIKey
 from ..models.explaining import status_here
 from ..models.lists import KINDS
 from ..policy.tokens import Kind
+from .blocked_page import BlockedMixin
 from .inlines import EntryInline
 from .key_list import count_label
 from .layout import Section, list_fieldsets, sections
-from .step_pages import StepsMixin
 
 LIFE = ("created_by", "created_at", "last_used_at", "revoked_at")
 
 
-class KeyPageMixin(StepsMixin):
+class KeyPageMixin(BlockedMixin):
     """The page on which a key is created, read and changed."""
 
     class Media:
@@ -132,7 +132,8 @@ class KeyPageMixin(StepsMixin):
             steps = self.offered_steps(request, stored)
             for each in found:
                 each.steps = [step for step in steps if step.kind is each.kind]
-            context["steps"] = [step for step in steps if step.kind is None]
+            context["steps"] = [step for step in steps if step.kind is None and not step.is_about_blocked]
+            context |= self.blocked_context(request, stored, steps)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def _said(self, key: Any, found: list[Section]) -> dict[str, Any]:
@@ -152,4 +153,4 @@ def _old_until(key: APIKey) -> str:
     until = key.previous_until
     if not key.previous_digest or until is None or until <= timezone.now():
         return ""
-    return date_format(timezone.localtime(until) if until.tzinfo else until, "DATETIME_FORMAT")
+    return local_moment(until)

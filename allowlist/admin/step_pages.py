@@ -1,5 +1,6 @@
 """The pages of the steps, and the page that shows a token."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
@@ -10,9 +11,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
 from ..conf import settings
-from ..forms.steps import Step
+from ..forms.steps import Outcome, Step
 from ..models import APIKey
+from ..models.entries import Entry
+from ..models.lists import ListKind
 from ..signals import acting_as
+from .inlines import EntryInline
 from .ownership import check_owner, is_superuser
 from .steps import STEPS, TakeOver
 
@@ -56,6 +60,17 @@ class StepsMixin(ModelAdmin):
         is_creators = not isinstance(step, TakeOver)
         return self.has_change_permission(request, key) if is_creators else is_superuser(request)
 
+    def may_add(self, request: HttpRequest, key: APIKey, kind: ListKind) -> bool:
+        """Return whether the user may add entries to this list of the key."""
+        lists = [each for each in self.get_inline_instances(request, key) if isinstance(each, EntryInline)]
+        adding = [each.model.kind for each in lists if each.has_add_permission(request, key)]
+        return kind in adding and self.has_change_permission(request, key)
+
+    def log_added(self, request: HttpRequest, key: APIKey, entries: Iterable[Entry]) -> None:
+        """Write the new entries into the key's history."""
+        added = [{"name": str(each._meta.verbose_name), "object": str(each)} for each in entries]
+        self.log_change(request, key, [{"added": each} for each in added])
+
     def step_view(self, request: HttpRequest, object_id: str, step: Step) -> HttpResponse:
         """Ask whether a step is meant, and take it on POST."""
         key = self.get_object(request, object_id)
@@ -63,8 +78,8 @@ class StepsMixin(ModelAdmin):
             raise PermissionDenied
         if step.is_done(request.user, key):
             messages.warning(request, str(step.is_done_message))
-            return self._to_key(key)
-        form = step.form_class(request.POST if request.method == "POST" else None)
+            return self.to_key(key)
+        form = step.form(key, request.POST if request.method == "POST" else None)
         if not form.is_valid():
             entries = step.entries(key)
             return self.key_page(
@@ -72,26 +87,28 @@ class StepsMixin(ModelAdmin):
             )
         try:
             with acting_as(request.user), key.editing():
-                return self._take(request, key, step, form.cleaned_data)
+                outcome = self._take(request, key, step, form.cleaned_data)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
-            return self._to_key(key)
+            return self.to_key(key)
+        if outcome.token is not None:
+            return self.token_page(request, key, outcome.token, _("API key rotated"))
+        messages.success(request, outcome.message)
+        return self.to_key(key)
 
-    def _take(self, request: HttpRequest, key: APIKey, step: Step, given: dict[str, Any]) -> HttpResponse:
+    def _take(self, request: HttpRequest, key: APIKey, step: Step, given: dict[str, Any]) -> Outcome:
         if not isinstance(step, TakeOver):
             check_owner(request, key)
         outcome = step.take(request.user, key, given)
         self.log_change(request, key, outcome.message)
-        if outcome.token is not None:
-            return self.token_page(request, key, outcome.token, _("API key rotated"))
-        messages.success(request, outcome.message)
-        return self._to_key(key)
+        return outcome
 
     def token_page(self, request: HttpRequest, key: APIKey, token: str, title: str) -> HttpResponse:
         """Show a token. As on every page of the admin, the site sends ``Cache-Control: no-store``."""
         return self.key_page(request, key, "token", title, token=token, conf=settings())
 
-    def _to_key(self, key: APIKey) -> HttpResponse:
+    def to_key(self, key: APIKey) -> HttpResponse:
+        """Return the redirect to the key's page."""
         change = f"{self.admin_site.name}:allowlist_apikey_change"
         return HttpResponseRedirect(reverse(change, args=[key.pk]))
 

@@ -6,6 +6,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..forms.blocked_steps import BLOCKED_STEPS
 from ..forms.steps import STEPS as CREATOR_STEPS
 from ..forms.steps import Outcome, Step
 from ..models import APIKey
@@ -42,4 +43,4 @@ class TakeOver(Step):
         return Outcome(_("Took the key over from %(creator)s.") % {"creator": creator})
 
 
-STEPS: tuple[Step, ...] = (*CREATOR_STEPS, TakeOver())
+STEPS: tuple[Step, ...] = (*CREATOR_STEPS, *BLOCKED_STEPS, TakeOver())

@@ -13,13 +13,12 @@ from django.utils.translation import gettext as _
 
 from ..enforcement.client_ip import client_address
 from ..forms.entry_notes import siblings
-from ..forms.trial import RequestForm, key_hint, rule_lines
+from ..forms.trial import RequestForm, how_we_see, key_hint, rule_lines
 from ..models import APIKey
 from ..models.entries import Entry
-from ..models.lists import DOMAINS, IPS, ListKind
+from ..models.lists import DOMAINS, IPS
 from ..policy.entries import display
 from ..signals import acting_as
-from .inlines import EntryInline
 from .ownership import check_owner
 from .step_pages import StepsMixin
 
@@ -42,14 +41,14 @@ class TrialMixin(StepsMixin):
             raise PermissionDenied
         if request.method == "POST":
             return self._add(request, key)
-        address = client_address(request)
-        form = RequestForm(request.GET if "ip" in request.GET else None, initial={"ip": address})
-        context: dict[str, Any] = {"form": form, "address": address}
+        seen = {"ip": client_address(request)}
+        form = RequestForm(request.GET if "ip" in request.GET else None, initial=seen)
+        context: dict[str, Any] = {"form": form, "how_we_see": how_we_see(request)}
         if form.is_bound and form.is_valid():
             found = form.explanation(key)
             lines = rule_lines(found)
             for line in lines:
-                line["may_add"] = self._may_add(request, key, line["kind"])
+                line["may_add"] = self.may_add(request, key, line["kind"])
             context |= {"found": found, "lines": lines}
             context["key_hint"] = key_hint(found)
         return self.key_page(request, key, "test", _("Test a request: %(key)s") % {"key": key}, **context)
@@ -68,24 +67,15 @@ class TrialMixin(StepsMixin):
                 request, format_html('{} <a href="{}?{}">{}</a>', sentence, url, query, _("Add it"))
             )
 
-    def _may_add(self, request: HttpRequest, key: APIKey, kind: ListKind) -> bool:
-        lists = [each for each in self.get_inline_instances(request, key) if isinstance(each, EntryInline)]
-        adding = [each.model.kind for each in lists if each.has_add_permission(request, key)]
-        return kind in adding and self.has_change_permission(request, key)
-
     def _add(self, request: HttpRequest, key: APIKey) -> HttpResponse:
         kind = DOMAINS if request.POST.get("list") == DOMAINS.field else IPS
-        if not self._may_add(request, key, kind):
+        if not self.may_add(request, key, kind):
             raise PermissionDenied
         try:
             with acting_as(request.user), key.editing() as edit:
                 check_owner(request, key)
                 added = edit.list(kind).add([request.POST.get("entry", "")])
-                said = [
-                    {"added": {"name": str(each._meta.verbose_name), "object": str(each)}}
-                    for each in added.entries
-                ]
-                self.log_change(request, key, said)
+                self.log_added(request, key, added.entries)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
         return HttpResponseRedirect(request.get_full_path())

@@ -37,6 +37,16 @@ def client_address(request: HttpRequest) -> Address | None:
     return _walk(reversed(forwarded.rsplit(",", _MAX_HOPS)), conf)
 
 
+def ignores_header(request: HttpRequest) -> bool:
+    """Return whether the request has the header, but from a peer that isn't a trusted proxy."""
+    conf = settings()
+    if conf.client_ip_meta not in request.META:
+        return False
+    peer = _peer(request)
+    is_socket = conf.trusts_unix and (peer is None or peer == _ANY)
+    return not is_socket and (peer is None or not _is_trusted(peer, conf))
+
+
 def _walk(hops: Iterable[str], conf: Settings) -> Address | None:
     """Return the first of ``hops`` that isn't a trusted proxy; the last one if all are trusted."""
     address = None

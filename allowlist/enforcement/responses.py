@@ -24,22 +24,29 @@ CHALLENGE = "Api-Key"
 Text = str | Promise
 
 _HINTS: dict[Reason, Text] = {
-    Reason.ORIGIN_NOT_LISTED: _("Add this origin to the key's allowed domains."),
+    Reason.ORIGIN_NOT_LISTED: _(
+        "Add this origin to the key's allowed domains. An entry for example.com doesn't cover "
+        "www.example.com, and one for https:// doesn't cover http://."
+    ),
     Reason.ORIGIN_OPAQUE: _(
-        "Send the request from a page with an origin of its own: not from a sandboxed frame or a local file, "
-        "nor after a redirect through another site."
+        "The page has no origin: browsers send “null” for sandboxed iframes, local files and some redirects. "
+        "Add allow-same-origin to the iframe's sandbox attribute, or open the page from a website."
     ),
     Reason.ORIGIN_MALFORMED: _(
         "Send the Origin header as browsers do: scheme, host, and port if it isn't the default."
     ),
     Reason.ORIGIN_HIDDEN: _(
-        "Set the page's Referrer-Policy to strict-origin-when-cross-origin, or add "
-        'referrerpolicy="origin" to the element that sends the request.'
+        "The browser hides which page sent the request. Set the page's Referrer-Policy to "
+        'strict-origin-when-cross-origin, or add referrerpolicy="origin" to the element that sends the '
+        "request."
     ),
     Reason.ORIGIN_MISSING: _(
         "To send requests from a server, use a secret key and add the server's address to its allowed IPs."
     ),
-    Reason.IP_NOT_LISTED: _("Add this IP address to the key's allowed IPs."),
+    Reason.IP_NOT_LISTED: _(
+        "If this is your server's IP address, which may have changed, add it to the key's allowed IPs. If it "
+        "is a proxy's, ask the operator of this service to add the proxy to TRUSTED_PROXIES."
+    ),
     Reason.IP_UNKNOWN: _(
         "Ask the operator of this service to check its proxy settings (TRUSTED_PROXIES, CLIENT_IP_HEADER)."
     ),

@@ -40,6 +40,11 @@ def local_date(at: datetime) -> str:
     return date_format(localtime(at) if at.tzinfo else at, "DATE_FORMAT")
 
 
+def local_moment(at: datetime) -> str:
+    """Return a day with its time in the current time zone, as people write it."""
+    return date_format(localtime(at) if at.tzinfo else at, "DATETIME_FORMAT")
+
+
 def example(kind: ListKind, text: str) -> str:
     """Return a sentence with what a stored entry matches and what it doesn't."""
     try:

@@ -1,6 +1,7 @@
 """Steps that a key's creator takes, each on a page of its own, such as rotate and revoke.
 
-A new step is a subclass of ``Step`` in ``STEPS``; its address, link and confirmation page follow.
+A new step is a subclass of ``Step`` in ``STEPS`` or ``BLOCKED_STEPS``; its address, link and confirmation
+page follow.
 """
 
 from abc import ABC, abstractmethod
@@ -37,6 +38,12 @@ class Step(ABC):
     form_class: ClassVar[type[forms.Form]] = forms.Form
     kind: ListKind | None = None
     """The list that the step is about, in whose section the key's page offers it."""
+    is_about_blocked: ClassVar[bool] = False
+    """Whether the key's page offers the step in its section about blocked requests."""
+
+    def form(self, key: APIKey, sent: Any) -> forms.Form:
+        """Return the form of the step's page, with what was sent."""
+        return self.form_class(sent)
 
     def is_done(self, user: Any, key: APIKey) -> bool:
         """Return whether nothing is left to do, for example since another tab did it."""

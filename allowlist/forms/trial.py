@@ -4,9 +4,12 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..conf import settings
+from ..enforcement.client_ip import client_address, ignores_header
 from ..enforcement.responses import RefusalResponses
 from ..models import APIKey
 from ..models.explaining import KeyExplanation, read_address
@@ -65,6 +68,23 @@ class RequestForm(forms.Form):
         typed = self.cleaned_data
         headers = {name: typed[name] or None for name in ("origin", "referer", "sec_fetch_site")}
         return key.explain(**headers, ip=typed["ip"])
+
+
+def how_we_see(request: HttpRequest) -> str:
+    """Return which IP address this request comes from, as we see it, and what is wrong if we can't."""
+    address = client_address(request)
+    if address is None:
+        return _(
+            "We can't see your IP address. The operator of this site can check TRUSTED_PROXIES and "
+            "CLIENT_IP_HEADER."
+        )
+    if ignores_header(request):
+        return _(
+            "We see you as %(address)s. If that is a proxy's IP address and not yours, the operator of this "
+            "site must add it to TRUSTED_PROXIES: your request has a header %(header)s, which we only read "
+            "if a trusted proxy sends it."
+        ) % {"address": address, "header": settings().CLIENT_IP_HEADER}
+    return _("We see you as %(address)s.") % {"address": address}
 
 
 def rule_lines(found: KeyExplanation) -> list[dict[str, Any]]:

@@ -1,15 +1,16 @@
 """Which entry would allow a place that a key refused, and what people do with such places."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy
 
 from ..policy.decision import Condition, Policy, Reason, Rule, Source
-from ..policy.explanation import explain
+from ..policy.explanation import Near, explain
 from ..policy.networks import Address, parse_address
-from ..policy.origins import Origin, parse_origin
+from ..policy.origins import NoOrigin, Origin, parse_origin
 from .blocked import BlockedSource, oldest_shown
 from .edits import KeyEdit
 from .entries import Entry
@@ -27,39 +28,54 @@ class Suggestions:
     """What to list for the places that one key refused, by its lists as they are now."""
 
     def __init__(self, key: Key) -> None:
-        self._domains, ips = (listed_entries(key, kind) for kind in (DOMAINS, IPS))
-        policy = compiled_policy(key, self._domains, ips)
-        self._ip_list = policy.ips
-        # By itself, the list says what it misses, whatever the key's condition makes of that.
+        self._domains, self._ips = (listed_entries(key, kind) for kind in (DOMAINS, IPS))
+        policy = compiled_policy(key, self._domains, self._ips)
+        # By itself, each list says what it misses, whatever the key's condition makes of that.
         self._pages = Policy(policy.domains, None, Condition.ALL, policy.missing_origin)
+        self._addresses = Policy(None, policy.ips, Condition.ALL, policy.missing_origin)
 
     def of(self, row: BlockedSource) -> tuple[ListKind, str] | None:
         """Return the entry that would allow this place alone, and its list.
 
         None for a place that no entry can allow, that is listed already, or whose list is disabled.
         """
-        if row.reason == Reason.ORIGIN_NOT_LISTED and (page := parse_origin(row.origin)) is not None:
-            return _first_allowed(DOMAINS, self._for_page(page))
-        if row.reason == Reason.IP_NOT_LISTED and (address := parse_address(row.ip)) is not None:
-            return _first_allowed(IPS, self._for_address(address))
-        return None
+        place = _place(row)
+        if place is None or not self._misses(place):
+            return None
+        if isinstance(place, Origin):
+            near = self._nearest(place)
+            suggested = [near.suggestion] if near is not None and near.suggestion else []
+            return _first_allowed(DOMAINS, [*suggested, str(place), place.host])
+        return _first_allowed(IPS, [str(place)])
 
     def text_of(self, row: BlockedSource) -> str | None:
         """Return the entry that would allow this place alone, or None."""
         found = self.of(row)
         return None if found is None else found[1]
 
-    def _for_page(self, page: Origin) -> list[str]:
-        if self._pages.domains is None or self._pages.domains.match(page) is not None:
-            return []
-        source = Source(page, lambda: None)
-        verdict, _ip = explain(self._pages, source, self._domains, (), _may_list).rules
-        return [*(near.suggestion for near in verdict.nearest[:1] if near.suggestion), str(page), page.host]
+    def near(self, row: BlockedSource) -> Near | None:
+        """Return the listed entry that comes nearest to this place, with the suggestion for the place."""
+        place = _place(row)
+        near = None if place is None else self._nearest(place)
+        return None if near is None else replace(near, suggestion=self.text_of(row))
 
-    def _for_address(self, address: Address) -> list[str]:
-        if self._ip_list is None or self._ip_list.match(address) is not None:
-            return []
-        return [str(address)]
+    def is_settled(self, row: BlockedSource) -> bool:
+        """Return whether the list that refused this place doesn't any more: it is disabled, or lists it."""
+        place = _place(row)
+        return place is not None and not self._misses(place)
+
+    def _misses(self, place: Origin | Address) -> bool:
+        if isinstance(place, Origin):
+            return self._pages.domains is not None and self._pages.domains.match(place) is None
+        return self._addresses.ips is not None and self._addresses.ips.match(place) is None
+
+    def _nearest(self, place: Origin | Address) -> Near | None:
+        if isinstance(place, Origin):
+            policy, source = self._pages, Source(place, lambda: None)
+        else:
+            policy, source = self._addresses, Source(NoOrigin.ABSENT, lambda: place)
+        verdicts = explain(policy, source, self._domains, self._ips, _may_list).rules
+        return next((near for verdict in verdicts for near in verdict.nearest), None)
 
 
 def allow(edit: KeyEdit, pks: Collection[int]) -> list[Entry]:
@@ -96,6 +112,13 @@ def _rows_of(key: Key) -> "QuerySet[BlockedSource]":
     return plain_rows(BlockedSource, key._state.db).filter(key_id=key.pk)
 
 
+def _place(row: BlockedSource) -> Origin | Address | None:
+    """Return what a list refused; None if the reason is another one, or the row names no single place."""
+    if row.reason == Reason.ORIGIN_NOT_LISTED:
+        return parse_origin(row.origin)
+    return parse_address(row.ip) if row.reason == Reason.IP_NOT_LISTED else None
+
+
 def _first_allowed(kind: ListKind, candidates: Iterable[str]) -> tuple[ListKind, str] | None:
     for text in candidates:
         # How many entries there are is left to the save.
@@ -105,4 +128,4 @@ def _first_allowed(kind: ListKind, candidates: Iterable[str]) -> tuple[ListKind,
 
 
 def _may_list(rule: Rule, text: str) -> bool:
-    return DOMAINS.cleaned(text) is not None
+    return (DOMAINS if rule is Rule.DOMAIN else IPS).cleaned(text) is not None
