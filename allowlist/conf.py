@@ -66,7 +66,7 @@ def _choices(allowed: type[Mode | Condition | DomainForm | IPForm | Environment]
             return f"must be a tuple with at least one of {_quoted(names)}."
         for item in value:
             if item not in names:
-                return f"contains {item!r}. Valid values are {_quoted(names)}.{_nearest(item, names)}"
+                return f"contains {item!r}. Valid values are {_quoted(names)}.{did_you_mean(item, names)}"
         return "contains a value twice." if len(set(value)) < len(value) else None
 
     return check
@@ -76,7 +76,7 @@ def _one_of(*names: str) -> Check:
     def check(value: Any) -> str | None:
         if value in names:
             return None
-        return f"is {value!r}. Valid values are {_quoted(names)}.{_nearest(value, names)}"
+        return f"is {value!r}. Valid values are {_quoted(names)}.{did_you_mean(value, names)}"
 
     return check
 
@@ -259,7 +259,7 @@ def errors(given: Any) -> Iterator[str]:
     for name, value in given.items():
         check = _CHECKS.get(name)
         if check is None:
-            yield f"ALLOWLIST has no setting {name!r}.{_nearest(name, tuple(_CHECKS))}"
+            yield f"ALLOWLIST has no setting {name!r}.{did_you_mean(name, tuple(_CHECKS))}"
         elif problem := check(value):
             yield f"ALLOWLIST[{name!r}] {problem}"
             del sound[name]
@@ -292,7 +292,8 @@ def _quoted(names: tuple[str, ...]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
-def _nearest(name: Any, names: tuple[str, ...]) -> str:
+def did_you_mean(name: Any, names: tuple[str, ...]) -> str:
+    """Return a question with the name that is nearest to ``name``; an empty string if no name is near."""
     matches = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
     by_case = [each for each in names if each.lower() == str(name).lower()]
     return f" Did you mean {(by_case or matches)[0]!r}?" if by_case or matches else ""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rest_framework.permissions import NOT, BasePermission
 from rest_framework.request import Request
 
+from .enforcement.checking import Enforcer
 from .enforcement.credentials import KeySource
 from .enforcement.drf import (
     Refused,
@@ -14,14 +15,13 @@ from .enforcement.drf import (
     before_denial,
     guard_response,
 )
-from .enforcement.responses import RefusalResponses
 from .policy.decision import Reason
 
 if TYPE_CHECKING:  # It imports DEFAULT_PERMISSION_CLASSES, which may name this module.
     from rest_framework.views import APIView
 
 
-class IsAllowlisted(RefusalResponses, KeySource, BasePermission):
+class IsAllowlisted(Enforcer, BasePermission):
     """Grants if and only if the request's key is valid and allows the page or server it comes from.
 
     Otherwise it raises its own response, so that status, message and code survive whatever else the

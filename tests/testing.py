@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
-from django.test import Client, override_settings
+from django.test import AsyncClient, Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -77,6 +78,24 @@ def call(
         environ = {"data": json.dumps(data), "content_type": "application/json", **environ}
     return (client or Client()).generic(
         method, path, headers={name: value for name, value in sent.items() if value is not None}, **environ
+    )
+
+
+@async_to_sync
+async def call_async(
+    path: str,
+    token: str | None = None,
+    headers: Mapping[str, str | None] | None = None,
+    *,
+    origin: str | None = None,
+    method: str = "GET",
+    **scope: Any,
+) -> Reply:
+    """Send a request as ``call`` does, under ASGI. ``scope`` is the server's, such as ``client``."""
+    sent = {"X-API-Key": token, "Origin": origin, **(headers or {})}
+    client = AsyncClient(**scope)
+    return await client.generic(
+        method, path, headers={name: value for name, value in sent.items() if value is not None}
     )
 
 

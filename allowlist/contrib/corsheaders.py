@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.urls import Resolver404, resolve
 from django.utils.translation import get_language_from_path, override
 
+from ..enforcement.plain import guard_of_view
 from ..permissions import enforcing
 
 
@@ -24,8 +25,8 @@ def connect() -> None:
 def is_guarded(sender: Any, request: HttpRequest, **kwargs: Any) -> bool:
     """Return whether the request's path leads to a view that enforces an allowlist.
 
-    It is found by the view's ``permission_classes``, or by ``allowlist_cors`` (True or False) if the view
-    has that. Sends no query: under ASGI this runs where queries aren't allowed.
+    It is found by the view's ``permission_classes`` or its decorator, or by ``allowlist_cors`` (True or
+    False) if the view has that. Sends no query: under ASGI this runs where queries aren't allowed.
     """
     if not request.META.get("HTTP_ORIGIN", "").isprintable():
         return False  # It has a line break, which the middleware could not repeat in a header.
@@ -36,6 +37,8 @@ def is_guarded(sender: Any, request: HttpRequest, **kwargs: Any) -> bool:
     declared = given.get("allowlist_cors", getattr(view, "allowlist_cors", of_class))
     if declared is not None:
         return bool(declared)
+    if guard_of_view(view) is not None:
+        return True
     classes = given.get("permission_classes", getattr(view_class, "permission_classes", ()))
     return any(True for _class in enforcing(classes))
 

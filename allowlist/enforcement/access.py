@@ -15,14 +15,15 @@ from django.utils.translation import gettext as _
 from ..models import APIKey
 from ..models.choices import Enforcement
 from ..policy.decision import REFUSALS, Decision, Reason, Rule, Source, decide
+from ..policy.tokens import Token
 from ..signals import request_refused
 from .blocked import note_blocked
 from .credentials import Credential, KeySource, key_in_path, read_credential
 from .embedding import META as EMBED_META
 from .embedding import Embedding, read_embedding
-from .lookup import ActivePolicy, Row, find_by_pk, find_by_token
+from .lookup import ActivePolicy, Row, find_by_pk, find_by_token, find_cached
 from .sources import read_source
-from .usage import note_use
+from .usage import is_use_due, note_use
 
 logger = logging.getLogger("allowlist")
 
@@ -34,6 +35,8 @@ _WITHOUT_KEY = {
     Reason.UNDECIDED: "Refused a request that could not be decided",
 }
 """The beginning of the log line for a request whose key isn't known."""
+
+FindByToken = Callable[[Token, datetime], ActivePolicy | None]
 
 
 class StillDecidingError(Exception):
@@ -121,10 +124,8 @@ def access_of(request: HttpRequest, reader: KeySource, view: Any = None, given: 
     ``view``. Raises SuspiciousOperation, which Django turns into a 400, PermissionDenied for a failed
     CSRF check, and StillDecidingError. An error while deciding is a refusal, ``undecided``.
     """
-    decided, path = _decided(request), key_in_path(view)
-    reads_token = type(reader).get_key is KeySource.get_key
-    # All classes that read the token share one decision.
-    name = (None if reads_token else type(reader)), path
+    decided, path = _decided(request), key_in_path(view) or reader.in_path
+    reads_token, name = _reads_token(reader), _name(reader, path)
     if (access := decided.get(name)) is None:
         if name in decided:
             raise StillDecidingError
@@ -140,6 +141,44 @@ def access_of(request: HttpRequest, reader: KeySource, view: Any = None, given: 
                 del decided[name]
     request.allowlist = access  # type: ignore[attr-defined]
     return access
+
+
+def access_at_once(request: HttpRequest, reader: KeySource) -> Access | None:
+    """Return what is decided about ``request`` if neither the database nor the project has to be asked.
+
+    Otherwise return None: ``access_of`` has to decide, away from the event loop. Raises
+    SuspiciousOperation.
+    """
+    decided, name = _decided(request), _name(reader, reader.in_path)
+    access = decided.get(name)
+    if access is None and name not in decided and _reads_token(reader):
+        access = _decide_at_once(request, reader)
+        if access is not None:
+            decided[name] = access
+    return access
+
+
+def _decide_at_once(request: HttpRequest, reader: KeySource) -> Access | None:
+    source, now = read_source(request), timezone.now()
+    try:
+        presented = read_credential(request, reader.in_path)
+        judgment = _judge(request, presented, source, now, find_cached)
+    except SuspiciousOperation:
+        raise
+    except Exception:  # noqa: BLE001 - that nothing is cached, or what the decision in a thread logs
+        return None
+    access, found = Access(request, reader, presented, judgment), judgment.found
+    must_write = found is not None and access.served and is_use_due(found, judgment.decision, now)
+    return None if must_write else access
+
+
+def _reads_token(reader: KeySource) -> bool:
+    return type(reader).get_key is KeySource.get_key
+
+
+def _name(reader: KeySource, path: str | None) -> Hashable:
+    """Return the name of a decision. All classes that read the token share one."""
+    return (None if _reads_token(reader) else type(reader)), path
 
 
 def accesses(request: HttpRequest) -> list[Access]:
@@ -181,8 +220,14 @@ def _decide(request: HttpRequest, reader: KeySource, get_key: Callable[[], Any])
     return access
 
 
-def _judge(request: HttpRequest, presented: Any, source: Source, now: datetime) -> _Judgment:
-    found = _find(presented, source, now)
+def _judge(
+    request: HttpRequest,
+    presented: Any,
+    source: Source,
+    now: datetime,
+    find_token: FindByToken = find_by_token,
+) -> _Judgment:
+    found = _find(presented, source, now, find_token)
     if isinstance(found, Reason):
         return _Judgment(REFUSALS[found], source)
     if EMBED_META not in request.META:
@@ -194,7 +239,7 @@ def _judge(request: HttpRequest, presented: Any, source: Source, now: datetime) 
     return _Judgment(decide(found.policy, source), source, found, embedding)
 
 
-def _find(presented: Any, source: Source, now: datetime) -> ActivePolicy | Reason:
+def _find(presented: Any, source: Source, now: datetime, find_token: FindByToken) -> ActivePolicy | Reason:
     """Return the key that the request presents, or why there is none."""
     if presented is None:
         return Reason.KEY_MISSING
@@ -203,7 +248,7 @@ def _find(presented: Any, source: Source, now: datetime) -> ActivePolicy | Reaso
             return Reason.KEY_IN_URL
         if presented.looks_secret and source.is_browser:
             return Reason.SECRET_KEY_IN_BROWSER
-        found = None if presented.token is None else find_by_token(presented.token, now)
+        found = None if presented.token is None else find_token(presented.token, now)
     else:
         found = find_by_pk(_primary_key(presented), now)
     return Reason.KEY_INVALID if found is None else found

@@ -56,6 +56,8 @@ class KeySource:
 
     uses_cookies: bool = False
     """Whether ``get_key`` reads cookies or the session. Django's CSRF check then applies to such a key."""
+    in_path: str | None = None
+    """What the URL's path says is the token, in a view that isn't DRF's."""
 
     def get_key(self, request: Any, view: Any) -> Any:
         """Return what identifies the request's key; None if there is no key.
@@ -64,7 +66,7 @@ class KeySource:
         primary key, that belongs to a credential of the project. Only the primary key is used: the row
         is read again. ``request`` is DRF's in a DRF view; elsewhere it is Django's, and ``view`` is None.
         """
-        return read_credential(request, key_in_path(view))
+        return read_credential(request, key_in_path(view) or self.in_path)
 
 
 def key_in_path(view: Any) -> str | None:

@@ -79,13 +79,16 @@ class Store:
         self._retry_at = 0.0
         self._is_down = False
 
-    def current(self) -> Epoch | None:
-        """Hear of changes; return the epoch, or None when the database has to be asked."""
+    def current(self, *, may_connect: bool = True) -> Epoch | None:
+        """Hear of changes; return the epoch, or None when the database has to be asked.
+
+        It blocks only to connect.
+        """
         with self._lock:
             now = time.monotonic()
             if self._connection is not None:
                 return self._listen(self._connection, now)
-            if now < self._retry_at:
+            if not may_connect or now < self._retry_at:
                 return None
             self._retry_at = now + RETRY_AFTER
         return self._reconnect(now)

@@ -1,15 +1,16 @@
 """What a refused caller gets: status, body and headers. Nothing here knows DRF."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from rest_framework.utils.encoders import JSONEncoder
 
 from ..conf import EMBED_HEADER, settings
 from ..policy.decision import Reason, Rule
@@ -78,6 +79,11 @@ class Refusal(NamedTuple):
     status: int
     body: Any
     message: str
+
+    @property
+    def data(self) -> Any:
+        """Return what the response's JSON is. As in DRF, a bare string is put into ``detail``."""
+        return {"detail": self.body} if isinstance(self.body, str) else self.body
 
 
 class RefusalResponses:
@@ -184,6 +190,26 @@ class RefusalResponses:
         body = self.get_body(reason)
         message = body.get("message") if isinstance(body, dict) else body
         return Refusal(int(status), body, message if isinstance(message, str) else self.get_message(reason))
+
+
+def json_response(data: Any, status: int, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """Return a response with the JSON that DRF makes of ``data``. Raises TypeError if it can't be JSON."""
+    return JsonResponse(
+        data, JSONEncoder, safe=False, json_dumps_params=_AS_DRF, status=status, headers=headers
+    )
+
+
+_AS_DRF = {"ensure_ascii": False, "separators": (",", ":")}
+
+
+def refusal_response(refusal: Refusal) -> HttpResponse:
+    """Return a refusal as JSON; a plain 503 if its body can't be JSON."""
+    headers = {"WWW-Authenticate": CHALLENGE} if refusal.status == 401 else None
+    try:
+        return json_response(refusal.data, refusal.status, headers)
+    except Exception:
+        logger.exception("The body of a refusal can't be JSON.")
+        return refusal_response(RefusalResponses()._refusal(Reason.UNDECIDED))
 
 
 def set_headers(response: HttpResponseBase, accesses: Collection[Access]) -> None:

@@ -1,7 +1,7 @@
 """When a key was used and its entries matched: ``last_used_at`` and ``last_matched_at``."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import partial
@@ -33,17 +33,30 @@ def note_use(found: ActivePolicy, decision: Decision, now: datetime) -> None:
     from revoking it.
     """
     row = found.row
-    if row.used_at is None or row.used_at <= now - USED_AGAIN:
+    if _is_stale(row.used_at, now, USED_AGAIN):
         _write_soon(row, partial(_write_use, row, now))
+    for kind, text in _stale_matches(found, decision, now):
+        # Whatever becomes of it, this process tries again in an hour.
+        found.lists.matched_at[kind.column, text] = now
+        _write_soon(row, partial(_write_match, row, kind, text, now))
+
+
+def is_use_due(found: ActivePolicy, decision: Decision, now: datetime) -> bool:
+    """Return whether ``note_use`` would write."""
+    return _is_stale(found.row.used_at, now, USED_AGAIN) or any(_stale_matches(found, decision, now))
+
+
+def _stale_matches(found: ActivePolicy, decision: Decision, now: datetime) -> Iterator[tuple[ListKind, str]]:
+    """Yield each entry that matched and has no recent ``last_matched_at``, as far as this process knows."""
     for kind, text in ((DOMAINS, decision.domain_entry), (IPS, decision.ip_entry)):
-        if text is not None and _is_stale(found.lists.matched_at.get((kind.column, text)), now):
-            # Whatever becomes of it, this process tries again in an hour.
-            found.lists.matched_at[kind.column, text] = now
-            _write_soon(row, partial(_write_match, row, kind, text, now))
+        if text is not None and _is_stale(
+            found.lists.matched_at.get((kind.column, text)), now, MATCHED_AGAIN
+        ):
+            yield kind, text
 
 
-def _is_stale(matched_at: datetime | None, now: datetime) -> bool:
-    return matched_at is None or matched_at <= now - MATCHED_AGAIN
+def _is_stale(at: datetime | None, now: datetime, after: timedelta) -> bool:
+    return at is None or at <= now - after
 
 
 def _write_soon(row: Row, write: Callable[[], None]) -> None:

@@ -11,7 +11,16 @@ import pytest
 import allowlist
 
 PACKAGE = Path(allowlist.__file__).parent
-THIRD_PARTY = ("django", "rest_framework", "ipware", "corsheaders", "redis", "drf_spectacular")
+THIRD_PARTY = (
+    "django",
+    "rest_framework",
+    "ipware",
+    "corsheaders",
+    "redis",
+    "drf_spectacular",
+    "ninja",
+    "channels",
+)
 
 # Bottom-up: a module imports from the rows above its own alone; a room (models, ...) from itself too.
 POLICY_ROWS = """
@@ -32,7 +41,7 @@ validators  checks
 models
 enforcement
 permissions
-authentication  throttling  asgi
+authentication  throttling  asgi  decorators
 contrib
 forms
 admin  api
