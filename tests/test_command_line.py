@@ -158,8 +158,8 @@ def test_entries_are_read_from_files_and_from_standard_input(
 
 def test_a_list_that_was_emptied_is_restored(shell: Shell, key: APIKey) -> None:
     shell.ok("allow-all", key.pk, "domains")
-    assert "works from anywhere" not in shell.ok("allow-all", key.pk, "domains")
-    assert "works from anywhere" in shell.ok("allow-all", key.pk, "ips")
+    assert "Works from 1 IP address; blocks everything else." in shell.ok("show", key.pk)
+    assert "Works from anywhere." in shell.ok("allow-all", key.pk, "ips")
     shell.ok("restore", key.pk, "domains")
     shell.ok("restore", key.pk, "ips")
     assert texts(key) == [SHOP, SERVER]
@@ -209,7 +209,11 @@ def test_explain_prints_why_and_ends_with_the_verdict(shell: Shell, key: APIKey,
 
 
 EXPLAINED: dict[str, tuple[Callable[[APIKey], Any], list[str], str]] = {
-    "revoked": (lambda key: key.revoke(), [], "Blocked: key_invalid. The key's status is “revoked”."),
+    "revoked": (
+        lambda key: key.revoke(),
+        [],
+        "Blocked: key_invalid. Revoked: every request with this key is blocked.",
+    ),
     "monitored": (lambda key: key.allow_all_ips(), [], "origin_missing"),
     "empty origin": (lambda key: None, ["--origin", "", "--ip", SERVER], "origin_malformed"),
     "no address": (lambda key: None, ["--ip", "nowhere"], "“nowhere” isn't an IP address."),

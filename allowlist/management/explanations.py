@@ -8,12 +8,11 @@ from django.utils.translation import gettext as _
 from ..api.blocked import BlockedSourceSerializer
 from ..api.check import explanation_data
 from ..enforcement.responses import RefusalResponses
+from ..forms.trial import key_hint, rule_lines
 from ..models.explaining import KeyExplanation, read_address
 from ..models.suggestions import Suggestions
-from ..policy.decision import Reason, Rule
+from ..policy.decision import Reason
 from ..policy.entries import display
-from ..policy.explanation import RuleVerdict
-from ..validators import near_sentence
 from .calls import Call
 from .tables import moment, pairs, safe, table
 
@@ -31,7 +30,8 @@ def explain(call: Call) -> None:
     found = key.explain(**{name: call.options[name] for name in HEADERS}, ip=address)
     call.say(pairs(_lines(found)), explanation_data(found))
     if found.reason is not None:
-        raise CommandError(_blocked_sentence(found, found.reason))
+        sentence = _("Blocked: %(reason)s. %(hint)s")
+        raise CommandError(sentence % {"reason": found.reason, "hint": _hint(found, found.reason)})
 
 
 def _lines(found: KeyExplanation) -> Iterator[tuple[str, object]]:
@@ -40,12 +40,10 @@ def _lines(found: KeyExplanation) -> Iterator[tuple[str, object]]:
     yield _("Key"), found.key_status
     yield _("Page"), display(found.page)
     yield _("IP"), found.ip or _("unknown")
-    labels = {Rule.DOMAIN: _("Domains"), Rule.IP: _("IPs")}
-    seen = {Rule.DOMAIN: found.page, Rule.IP: found.ip or ""}
-    for verdict in found.rules:
-        yield labels[verdict.rule], _verdict(verdict)
-        for near in verdict.nearest:
-            yield "", near_sentence(near, seen[verdict.rule])
+    for line in rule_lines(found):
+        yield line["heading"], f"{line['verdict']}. {line['sentence']}"
+        for near in line["nearest"]:
+            yield "", near["sentence"]
 
 
 def _result(found: KeyExplanation) -> str:
@@ -54,22 +52,8 @@ def _result(found: KeyExplanation) -> str:
     return _("blocked, but served: the key only monitors") if found.served else _("blocked")
 
 
-def _verdict(verdict: RuleVerdict) -> str:
-    if not verdict.applies:
-        return _("not checked")
-    if verdict.reason is None:
-        return _("passed: “%(entry)s” is listed") % {"entry": display(verdict.entry or "")}
-    hint = RefusalResponses().get_hint(verdict.reason)
-    return _("failed: %(reason)s. %(hint)s") % {"reason": verdict.reason, "hint": hint}
-
-
-def _blocked_sentence(found: KeyExplanation, reason: Reason) -> str:
-    """Return why the request is blocked, and what to do about it."""
-    if reason is Reason.KEY_INVALID:
-        sentence = _("Blocked: %(reason)s. The key's status is “%(status)s”.")
-        return sentence % {"reason": reason, "status": found.key_status}
-    hint = RefusalResponses().get_hint(reason)
-    return _("Blocked: %(reason)s. %(hint)s") % {"reason": reason, "hint": hint}
+def _hint(found: KeyExplanation, reason: Reason) -> str:
+    return key_hint(found) or RefusalResponses().get_hint(reason)
 
 
 def blocked(call: Call) -> None:

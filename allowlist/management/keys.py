@@ -5,12 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management import CommandError
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from ..forms.summary import Entries, summary
 from ..models import APIKey
 from ..models.edits import OWN_FIELDS
 from ..models.entries import Entry
-from ..models.explaining import compiled_policy, listed_entries
 from ..models.lists import DOMAINS, IPS, KINDS, ListKind
 from ..models.pruning import delete_blocked, delete_revoked
 from ..policy.decision import Mode
@@ -191,6 +192,7 @@ def _lines(call: Call, key: APIKey) -> Iterator[tuple[str, object]]:
     yield _("Key"), key.hint
     yield _("Kind"), f"{key.kind}, {key.environment}"
     yield _("Status"), key.status
+    yield _("Allows"), summary(key, *(_counted(key, kind) for kind in KINDS))
     yield _("Creator"), "-" if key.creator_id is None else login_of(call.options["database"], key.creator_id)
     yield _("Condition"), key.condition
     yield _("Enforcement"), key.enforcement
@@ -201,9 +203,11 @@ def _lines(call: Call, key: APIKey) -> Iterator[tuple[str, object]]:
         yield label, _brief(key, kind)
         for entry in getattr(key, kind.field).all():
             yield "", _entry(entry)
-    policy = compiled_policy(key, *(listed_entries(key, kind) for kind in KINDS))
-    if policy.domains is None and policy.ips is None:
-        yield _("Note"), _("This key works from anywhere.")
+
+
+def _counted(key: APIKey, kind: ListKind) -> Entries:
+    rows, now = getattr(key, kind.field).all(), timezone.now()
+    return Entries(len(rows), sum(not row.has_expired(now) for row in rows))
 
 
 def _brief(key: APIKey, kind: ListKind) -> str:

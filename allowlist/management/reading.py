@@ -54,9 +54,7 @@ def end(text: str) -> datetime | None:
     if _DURATION.fullmatch(text):
         return from_now(text)
     if (found := _read_date(text)) is None:
-        sentence = _(
-            "“%(text)s” isn't a time. Write one such as 2027-01-31 or 7d, or never."
-        )
+        sentence = _("“%(text)s” isn't a time. Write one such as 2027-01-31 or 7d, or never.")
         raise ArgumentTypeError(sentence % {"text": safe(text)})
     return found
 

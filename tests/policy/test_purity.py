@@ -45,7 +45,7 @@ authentication  throttling  asgi  decorators
 contrib
 forms
 admin  api
-urls  apps
+urls  apps  management
 """
 MAY_IMPORT = {"hosts": {"ada_url"}, "guards": {"publicsuffixlist"}}
 
