@@ -15,12 +15,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks import databases, load, report
+from benchmarks import chart, databases, load, report
 from benchmarks.cases import BARE, CASES, ENGINES, FEW, HAS, HUGE, REDIS_URL, Case
 from benchmarks.measure import Database, Figures, Scene, measure
 from benchmarks.processes import ROOT, fill
 
-PAGE = ROOT / "docs/explanation/performance.md"
+PAGE = ROOT / "docs/explanation/figures.md"
+CHART = ROOT / "docs/_static/added.svg"
 PACKAGES = (
     "Django",
     "djangorestframework",
@@ -61,7 +62,7 @@ def _all_names() -> str:
 
 
 def main() -> None:
-    """Measure the chosen cases, print the tables, and write them into the page after a complete run."""
+    """Measure the chosen cases, print the tables, and write them and their chart after a complete run."""
     options = _options()
     skipped: dict[str, str] = dict(options.skipped)
     cases = list(_chosen(options, skipped))
@@ -79,6 +80,7 @@ def main() -> None:
     print("\n".join(lines))
     if not (options.quick or options.cases or options.no_http or set(ENGINES) - set(options.databases)):
         report.write(PAGE, lines)
+        CHART.write_text(chart.svg(PAGE.read_text()))
 
 
 def _chosen(options: argparse.Namespace, skipped: dict[str, str]) -> Iterator[Case]:

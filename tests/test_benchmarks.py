@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report
-from benchmarks.__main__ import PAGE
+from benchmarks import chart, report
+from benchmarks.__main__ import CHART, PAGE
 from benchmarks.cases import BARE, CASES, HAS
 
 ROOT = Path(__file__).parent.parent
@@ -21,6 +21,20 @@ def test_every_figure_in_the_documentation_is_from_a_case() -> None:
     first_cells = re.findall(r"^\| (.+?) \|", shown, re.MULTILINE)
     assert end
     assert set(first_cells) - TITLES - {"case"} == set()
+
+
+def test_the_chart_and_the_summary_show_the_figures_of_the_page() -> None:
+    page = PAGE.read_text()
+    assert CHART.read_text() == chart.svg(page)
+    assert set(chart.LABELS) <= set(chart.added(page))
+    summary = (PAGE.parent / "performance.md").read_text()
+    rows = re.findall(r"^\| (.+?) \| (\d+) \| ([\d,]+) \| ([\d.]+) \|$", summary, re.MULTILINE)
+    scene = page.partition(chart.SCENE)[2].partition("\n### ")[0]
+    assert rows
+    for title, queries, added, share in rows:
+        assert re.search(
+            rf"^\| {re.escape(title)} \| {queries} \|.*\| {added} \| {share} \(", scene, re.MULTILINE
+        )
 
 
 def test_a_report_replaces_what_stands_between_the_markers(tmp_path: Path) -> None:

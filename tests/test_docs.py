@@ -15,7 +15,7 @@ from allowlist.permissions import IsAllowlisted
 from allowlist.policy.decision import Reason
 
 ROOT = Path(__file__).parent.parent
-INSTALL = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/python "
+INSTALL = "python3 -m venv .venv && .venv/bin/pip install -e '.[{}]' && .venv/bin/python {}"
 
 
 def rows(page: str) -> dict[str, list[str]]:
@@ -40,6 +40,19 @@ def test_every_reason_is_documented_with_its_status_and_code(reason: Reason) -> 
     assert sentence
 
 
+@pytest.mark.parametrize("name", [each.name for each in fields(Settings) if each.init])
+def test_every_setting_has_a_section(name: str) -> None:
+    assert f"\n### `{name}`\n\n" in (ROOT / "docs/reference/settings.md").read_text()
+
+
+def test_responses_are_shown_with_the_sentences_of_today() -> None:
+    permission = IsAllowlisted()
+    pages = "".join(page.read_text() for page in (ROOT / "docs").rglob("*.md"))
+    shown = re.findall(r'"reason": "(\w+)",\s*"hint": "([^"]*)"', pages)
+    assert shown
+    assert [pair for pair in shown if permission.get_hint(Reason(pair[0])) != pair[1]] == []
+
+
 def test_every_system_check_is_documented() -> None:
     modules = Path(checks.__file__).parent.rglob("*.py")
     source = "".join(module.read_text() for module in modules)
@@ -62,9 +75,13 @@ def test_every_module_has_a_sentence_on_the_page_about_the_code() -> None:
 def test_the_readme_has_its_two_commands() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     assert [line for line in lines if line.startswith("python3 ")] == [
-        f"{INSTALL}manage.py demo",
-        f"{INSTALL}-m pytest",
+        INSTALL.format("demo", "manage.py demo"),
+        INSTALL.format("dev", "-m pytest"),
     ]
+
+
+def test_the_readme_has_no_link_that_breaks_on_pypi() -> None:
+    assert re.findall(r"\]\((?!https://)[^)]*\)", (ROOT / "README.md").read_text()) == []
 
 
 def threats() -> list[list[str]]:
