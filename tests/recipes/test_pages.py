@@ -1,9 +1,9 @@
-"""The recipes' pages show the code that runs, and name tests that there are.
+"""The recipes' pages show the code that runs, and each promise of a product names a test that exists.
 
 A page's Python blocks start with the name of the recipe's file they are from, ``# settings.py``, and
-go on with a part of that file, word for word. Below the heading "Every sentence that promises
-behaviour" is a table: a quote of the product's page, and the test that holds it, such as
-`test_impler.py::test_an_unlisted_page_is_refused`, or why it is not for us to keep.
+go on with a part of that file, word for word. ``sentences/`` has a table for each product: a quote of its
+page, and the test that holds it, such as `test_impler.py::test_an_unlisted_page_is_refused`, or why it
+isn't for us to keep.
 """
 
 import ast
@@ -17,7 +17,6 @@ from tests.recipes import load
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent.parent
-HEADING = "## Every sentence that promises behaviour\n"
 SHOWN = ("settings.py", "views.py", "urls.py")
 """Files of which each page shows something; what is in ``permissions.py`` it shows as a whole."""
 PAGES = pytest.mark.parametrize("name", recipes.NAMES)
@@ -41,8 +40,8 @@ def blocks(name: str) -> list[tuple[str, str]]:
 
 
 def sentences(name: str) -> list[tuple[str, str]]:
-    """Return the page's table: quotes, and what holds them."""
-    _before, _heading, table = page(name).partition(HEADING)
+    """Return the product's table: quotes, and what holds them."""
+    table = (TESTS / "sentences" / f"{name}.md").read_text()
     lines = [line for line in table.splitlines() if line.startswith("|")]
     rows = [re.split(r"(?<!\\)\|", line.strip("|")) for line in lines[2:]]
     return [(quote.strip(), holder.strip()) for quote, holder in rows]
