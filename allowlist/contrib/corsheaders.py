@@ -1,8 +1,8 @@
 """The adapter for django-cors-headers: pages may call every view that ``IsAllowlisted`` guards.
 
-CORS isn't the enforcement. It decides whether a page may read a response, and without a preflight the view
-has run by then. If CORS followed the list, a refused page would see only a failed fetch. So guarded views
-are open to every page, the permission refuses, and the widget can read why.
+CORS isn't the enforcement. It decides whether a page may read a response, after the view has run. If
+CORS followed the list, a refused page would see only a failed fetch. So guarded views are open to every
+page, the permission refuses, and the widget can read why.
 """
 
 from typing import Any
@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.urls import Resolver404, resolve
 from django.utils.translation import get_language_from_path, override
 
+from ..enforcement.key_guard import KeyGuard
 from ..enforcement.plain import guard_of_view
 from ..permissions import enforcing
 
@@ -38,7 +39,7 @@ def is_guarded(sender: Any, request: HttpRequest, **kwargs: Any) -> bool:
     if declared is not None:
         return bool(declared)
     if guard_of_view(view) is not None:
-        return True
+        return isinstance(guard_of_view(view), KeyGuard)
     classes = given.get("permission_classes", getattr(view_class, "permission_classes", ()))
     return any(True for _class in enforcing(classes))
 

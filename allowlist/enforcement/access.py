@@ -14,13 +14,14 @@ from django.utils.translation import gettext as _
 
 from ..models import APIKey
 from ..models.choices import Enforcement
-from ..policy.decision import REFUSALS, Decision, Reason, Rule, Source, decide
+from ..policy.decision import REASON_WITHOUT_ORIGIN, REFUSALS, Decision, Reason, Rule, Source, decide
+from ..policy.origins import NoOrigin
 from ..policy.tokens import Token
 from ..signals import request_refused
 from .blocked import note_blocked
 from .credentials import Credential, KeySource, key_in_path, read_credential
 from .embedding import META as EMBED_META
-from .embedding import Embedding, read_embedding
+from .embedding import Embedding, embedding_by, read_embedding
 from .lookup import ActivePolicy, Row, find_by_pk, find_by_token, find_cached
 from .sources import read_source
 from .usage import is_use_due, note_use
@@ -54,7 +55,7 @@ class Access:
         self.decision = decision
         self.source = source
         self.embedding = embedding
-        """Which page embeds the frame that sent the request; None if no embed token says so."""
+        """Which page embeds the frame whose document is asked for, or whose script sent the request."""
         self.sender = type(reader)
         self.uses_cookies = reader.uses_cookies
         self.counted = False
@@ -63,7 +64,8 @@ class Access:
         self._presented = presented
         self._row = row
         self._reported = False
-        self.only_reports = not decision.allowed and _only_reports(decision.reason, row)
+        is_final = decision.allowed or (reader.opens_frame and embedding is None)
+        self.only_reports = not is_final and _only_reports(decision.reason, row)
         """Whether the lists refuse the request, and the key only reports that."""
         self.served = decision.allowed or self.only_reports
         """Whether the request reaches the view."""
@@ -72,6 +74,11 @@ class Access:
     def key(self) -> APIKey | None:
         """Return the key, an object of this request alone; None if the request has no valid key."""
         return None if self._row is None else self._row.to_key()
+
+    @cached_property
+    def embed_token(self) -> str | None:
+        """Return a new embed token for the frame that is served; None if there is no frame."""
+        return self.embedding.to_token() if self.served and self.embedding is not None else None
 
     @property
     def is_token_ours(self) -> bool:
@@ -162,7 +169,7 @@ def _decide_at_once(request: HttpRequest, reader: KeySource) -> Access | None:
     source, now = read_source(request), timezone.now()
     try:
         presented = read_credential(request, reader.in_path)
-        judgment = _judge(request, presented, source, now, find_cached)
+        judgment = _judge(request, reader, presented, source, now, find_cached)
     except SuspiciousOperation:
         raise
     except Exception:  # noqa: BLE001 - that nothing is cached, or what the decision in a thread logs
@@ -177,8 +184,8 @@ def _reads_token(reader: KeySource) -> bool:
 
 
 def _name(reader: KeySource, path: str | None) -> Hashable:
-    """Return the name of a decision. All classes that read the token share one."""
-    return (None if _reads_token(reader) else type(reader)), path
+    """Return the name of a decision. All classes that read the token share one, but for frames."""
+    return (None if _reads_token(reader) and not reader.opens_frame else type(reader)), path
 
 
 def accesses(request: HttpRequest) -> list[Access]:
@@ -206,7 +213,7 @@ def _decide(request: HttpRequest, reader: KeySource, get_key: Callable[[], Any])
     presented: Any = Ellipsis
     try:
         presented = get_key()
-        judgment = _judge(request, presented, source, now)
+        judgment = _judge(request, reader, presented, source, now)
     except SuspiciousOperation:
         raise
     except Exception:
@@ -222,6 +229,7 @@ def _decide(request: HttpRequest, reader: KeySource, get_key: Callable[[], Any])
 
 def _judge(
     request: HttpRequest,
+    reader: KeySource,
     presented: Any,
     source: Source,
     now: datetime,
@@ -230,12 +238,22 @@ def _judge(
     found = _find(presented, source, now, find_token)
     if isinstance(found, Reason):
         return _Judgment(REFUSALS[found], source)
+    if reader.opens_frame:
+        return _judge_frame(request, source, found)
     if EMBED_META not in request.META:
         return _Judgment(decide(found.policy, source), source, found)
     embedding = read_embedding(request, source.page, found.row["locator"])
     if embedding is None:
         return _Judgment(REFUSALS[Reason.EMBED_TOKEN_INVALID], source, found)
     source = Source(embedding.page, source.read_address)
+    return _Judgment(decide(found.policy, source), source, found, embedding)
+
+
+def _judge_frame(request: HttpRequest, source: Source, found: ActivePolicy) -> _Judgment:
+    """Judge the page that embeds a frame. It has to be known, whatever the key says."""
+    if isinstance(source.page, NoOrigin):
+        return _Judgment(REFUSALS[REASON_WITHOUT_ORIGIN[source.page]], source, found)
+    embedding = embedding_by(request, source.page, found.row["locator"])
     return _Judgment(decide(found.policy, source), source, found, embedding)
 
 

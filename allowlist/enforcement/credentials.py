@@ -56,6 +56,8 @@ class KeySource:
 
     uses_cookies: bool = False
     """Whether ``get_key`` reads cookies or the session. Django's CSRF check then applies to such a key."""
+    opens_frame: bool = False
+    """Whether requests are for a frame's document, and the page that embeds the frame is judged."""
     in_path: str | None = None
     """What the URL's path says is the token, in a view that isn't DRF's."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core import signing
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
 
 from ..conf import settings
@@ -36,6 +37,17 @@ class Embedding:
     def to_token(self) -> str:
         """Return a new token, signed now."""
         return signing.dumps([self.locator, str(self.page), str(self.document)], salt=_SALT)
+
+
+def embedding_by(request: HttpRequest, page: Origin, locator: str) -> Embedding:
+    """Return that ``page`` embeds the document that ``request`` is for.
+
+    Raises DisallowedHost, also for a host that no browser could name.
+    """
+    document = own_origin(request)
+    if document is None:
+        raise DisallowedHost("The host isn't one that a browser could name.")
+    return Embedding(locator, page, document)
 
 
 def read_embedding(request: HttpRequest, page: Origin | NoOrigin, locator: str) -> Embedding | None:

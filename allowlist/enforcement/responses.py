@@ -218,8 +218,8 @@ def set_headers(response: HttpResponseBase, accesses: Collection[Access]) -> Non
     for access in accesses:
         served = served and access.served
         uses_cookies = uses_cookies or access.uses_cookies
-        if access.served and access.embedding is not None and access.embedding.is_old:
-            response.headers[EMBED_HEADER] = access.embedding.to_token()
+        if access.embedding is not None and access.embedding.is_old and access.embed_token is not None:
+            response.headers[EMBED_HEADER] = access.embed_token
     headers = response.headers
     headers["Vary"] = _vary(headers.get("Vary"), _key_header(), uses_cookies)
     if "Cache-Control" not in headers:

@@ -82,12 +82,13 @@ _RULES = {
     Reason.EMBED_TOKEN_INVALID: Rule.KEY,
     Reason.UNDECIDED: Rule.ERROR,
 }
-_REASON_WITHOUT_ORIGIN = {
+REASON_WITHOUT_ORIGIN = {
     NoOrigin.OPAQUE: Reason.ORIGIN_OPAQUE,
     NoOrigin.MALFORMED: Reason.ORIGIN_MALFORMED,
     NoOrigin.HIDDEN: Reason.ORIGIN_HIDDEN,
     NoOrigin.ABSENT: Reason.ORIGIN_MISSING,
 }
+"""Why a page without an origin is refused where an origin is required."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,7 @@ def _domain_rule(policy: Policy, source: Source) -> Decision | None:
         return Decision(True, domain_entry=entry) if entry else REFUSALS[Reason.ORIGIN_NOT_LISTED]
     if page is NoOrigin.ABSENT and policy.missing_origin == "allow":
         return None
-    return REFUSALS[_REASON_WITHOUT_ORIGIN[page]]
+    return REFUSALS[REASON_WITHOUT_ORIGIN[page]]
 
 
 def _ip_rule(policy: Policy, source: Source) -> Decision | None:

@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from allowlist.authentication import APIKeyAuthentication
+from allowlist.decorators import embeddable
 from allowlist.permissions import IsAllowlisted
 
 from . import demo
@@ -41,7 +42,13 @@ class SubmitView(WidgetView):
         return Response(serializer.data, status=status.HTTP_201_CREATED)
 
 
-def front_page(request: HttpRequest) -> HttpResponse:
+@embeddable
+def frame(request: HttpRequest) -> HttpResponse:
+    """Show the widget in an iframe, on pages that the key lists."""
+    return render(request, "configurator/frame.html", {"access": request.allowlist})  # type: ignore[attr-defined]
+
+
+def front_page(request: HttpRequest, template: str = "configurator/shop.html") -> HttpResponse:
     """Show the pretend site of the requested host; on other hosts, links to the sites."""
     host, _colon, port = request.get_host().partition(":")
     addresses = demo.Addresses(int(port or 80))
@@ -50,4 +57,4 @@ def front_page(request: HttpRequest) -> HttpResponse:
         sites = [{"address": addresses.of(each.host), "listed": each.listed} for each in demo.SITES.values()]
         return render(request, "configurator/start.html", {"sites": sites})
     context = {"site": site, "key": demo.find_page_key(), "addresses": addresses}
-    return render(request, "configurator/shop.html", context)
+    return render(request, template, context)

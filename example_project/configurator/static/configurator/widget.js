@@ -3,18 +3,21 @@
 //   <script src="https://…/widget.js" data-key="pk_live_…"></script>
 //
 // It appears where the line is, in a shadow tree, so that the page's styles and the widget's don't mix.
-// It sends its requests to the host that it was loaded from.
+// It sends its requests to the host that it was loaded from. In a frame's document (see frame.html) it also has
+// data-embed-token, which says for the page that embeds the frame that it may.
 (() => {
   "use strict";
 
   const script = document.currentScript;
   const api = new URL("/api/widget/v1/", script.src);
   const key = script.dataset.key;
+  let embedToken = script.dataset.embedToken;
 
   const MESSAGES = {
     noKey: "This configurator has no key. Copy the whole line again, including data-key.",
     401: "This configurator's key doesn't work. Its owner can see why on the key's page.",
     403: "This configurator isn't authorised on this domain.",
+    embed_token_invalid: "This page has been open for too long. Please reload it.",
     429: "Too many requests. Please wait a minute and try again.",
     unreachable: "The configurator can't be reached. Please check your connection and try again.",
     other: "The configurator is not available right now. Please try again in a moment.",
@@ -61,6 +64,7 @@
   // Returns the response's body, or throws an Error with a message for the visitor.
   async function call(path, options = {}) {
     const headers = { "X-API-Key": key };
+    if (embedToken) headers["X-Embed-Token"] = embedToken;
     if (options.body) headers["Content-Type"] = "application/json";
     let response;
     try {
@@ -68,10 +72,12 @@
     } catch {
       throw new Error(MESSAGES.unreachable);
     }
+    embedToken = response.headers.get("X-Embed-Token") ?? embedToken;  // Before it ends, the service sends a new one.
     if (response.ok) return response.json();
-    const error = new Error(MESSAGES[response.status] ?? MESSAGES.other);
+    const said = await response.json().catch(() => null);
+    const error = new Error(MESSAGES[said?.reason] ?? MESSAGES[response.status] ?? MESSAGES.other);
     error.status = response.status;
-    if (response.status === 400) error.message = sentences(await response.json().catch(() => null));
+    if (response.status === 400) error.message = sentences(said);
     throw error;
   }
 
