@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from allowlist import urls
 from allowlist.models import APIKey, BlockedSource
+from allowlist.pages import urls as page_urls
 from tests.conftest import MakeUser, User
 from tests.management import Api, encoded, snapshot, texts
 from tests.pages import Admin, Pages, rows
@@ -230,6 +231,127 @@ def test_a_missing_key_and_someone_elses_get_the_same_response(creator: User, st
             assert answers[0].content == answers[1].content
             assert answers[0].status_code == answers[1].status_code
             assert answers[0].headers.items() == answers[1].headers.items()
+
+
+# The creator's pages
+
+PAGE_ROUTES: dict[str, tuple[int, int]] = {
+    "key-list": (200, 405),
+    "key-create": (200, 302),
+    "key": (200, 302),
+    "key-token": (200, 405),
+    "key-check": (200, 302),
+    "key-rotate": (200, 302),
+    "key-end-old-token": (200, 302),
+    "key-revoke": (200, 302),
+    "key-restore-domains": (200, 302),
+    "key-restore-ips": (200, 302),
+    "key-remove-expired-domains": (200, 302),
+    "key-remove-expired-ips": (200, 302),
+    "key-delete": (200, 302),
+}
+"""The status that a creator gets on each page, for GET and for POST."""
+OF_NO_KEY = ("key-list", "key-create")
+
+
+def page_path(route: str, key: APIKey) -> str:
+    """Return the path of a page about the key."""
+    return reverse(f"allowlist_pages:{route}", args=[] if route in OF_NO_KEY else [key.pk])
+
+
+def page_form(route: str, owner: User, key: APIKey) -> dict[str, Any]:
+    """Return what the creator's browser would post there after a change."""
+    if route in ("key", "key-create"):
+        page = Pages(owner, "/security/").get("create/" if route == "key-create" else f"{key.pk}/")
+        return {**page.fields, "name": "Changed"}
+    return {"list": "allowed_domains", "entry": "new.example"}
+
+
+def page_status(route: str, method: str, who: str) -> int:
+    """Return the status that the response must have."""
+    if who == "nobody":
+        return 302
+    if who not in ("creator", "powerless") and route not in OF_NO_KEY:
+        return 404
+    got, posted = PAGE_ROUTES[route]
+    return {"GET": got, "POST": posted}.get(method, 405)
+
+
+def test_every_page_has_a_row() -> None:
+    assert {pattern.name for pattern in page_urls.urlpatterns} == set(PAGE_ROUTES)
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize("route", PAGE_ROUTES)
+def test_pages(owned: Owned, route: str, who: str) -> None:
+    key, client, visitor = owned
+    step = route.removeprefix("key-").replace("-", "_")
+    prepare(step, key)
+    key.refresh_from_db()
+    before, form = rows_of(key), page_form(route, key.creator, key)
+    path = page_path(route, key)
+    for method in ("GET", "PUT", "PATCH", "DELETE", "POST"):
+        data = {"data": form} if method == "POST" else {}
+        response: Any = getattr(client, method.lower())(path, **data)
+        assert response.status_code == page_status(route, method, who), method
+        if who not in ("creator", "powerless"):
+            assert seen_of(key, response) == []
+        if who == "nobody":
+            assert response.headers["Location"] == f"/accounts/login/?next={path}"
+        assert method == "POST" or rows_of(key) == before
+    writes = who in ("creator", "powerless") and route not in (*OF_NO_KEY, "key-token")
+    assert (rows_of(key) != before) is writes
+    made = APIKey.objects.exclude(pk=key.pk)
+    assert [each.creator for each in made] == ([visitor] if visitor and route == "key-create" else [])
+
+
+@pytest.mark.parametrize("route", PAGE_ROUTES)
+def test_keys_of_replaces_the_creator_on_every_creators_page(
+    creator: User, stranger: User, settings: Any, route: str
+) -> None:
+    settings.ALLOWLIST = {"KEYS_OF": f"{__name__}.keys_of_a_team"}
+    key = make_key(creator)
+    prepare(route.removeprefix("key-").replace("-", "_"), key)
+    path, form = page_path(route, key), page_form(route, stranger, key)
+    for user, who in ((creator, "stranger"), (stranger, "creator")):  # They have changed places.
+        client = Client()
+        client.force_login(user)
+        statuses = client.get(path).status_code, client.post(path, form).status_code
+        assert statuses == tuple(page_status(route, method, who) for method in ("GET", "POST"))
+
+
+def test_pages_of_a_missing_key_and_of_someone_elses_are_the_same(creator: User, stranger: User) -> None:
+    key, gone = make_key(creator), make_key(creator)
+    paths = [[page_path(route, each) for each in (key, gone)] for route in PAGE_ROUTES]
+    gone.delete()
+    client = Client()
+    client.force_login(stranger)
+    for theirs, none in paths[len(OF_NO_KEY) :]:
+        for method in METHODS:
+            pages = [client.generic(method, path) for path in (theirs, none)]
+            assert pages[0].content == pages[1].content
+            assert pages[0].headers.items() == pages[1].headers.items()
+
+
+def test_the_creators_pages_list_ones_own_keys_alone(creator: User, superuser: User) -> None:
+    key = make_key(creator)
+    mine = APIKey.objects.create_key(name="Mine", creator=superuser)[0]
+    response: Any = Pages(superuser, "/security/").client.get("/security/")
+    assert mine.hint in response.content.decode()
+    assert seen_of(key, response) == []
+
+
+def test_another_users_entry_is_not_touched_by_its_id_on_a_page(creator: User, stranger: User) -> None:
+    ours = APIKey.objects.create_key(name="Ours", creator=creator, allowed_domains=["ours.example"])[0]
+    theirs = make_key(stranger)
+    entry, before = theirs.allowed_domains.first(), rows_of(theirs)
+    assert entry is not None
+    site = Pages(creator, "/security/")
+    fields = {**site.get(f"{ours.pk}/").fields, "allowed_domains-0-id": str(entry.pk)}
+    for extra in ({}, {"allowed_domains-0-DELETE": "on"}, {"allowed_domains-0-domain": "stolen.example"}):
+        response = site.send(f"{ours.pk}/", {**fields, **extra})
+        assert seen_of(theirs, response) == []
+        assert rows_of(theirs) == before
 
 
 # The admin

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..forms.key_fields import KeyForm
-from ..forms.summary import STATUS_LABELS, count_entries, is_open, with_counts
+from ..forms.summary import STATUS_LABELS, count_entries, count_label, is_open, with_counts
 from ..models import APIKey
 from ..models.choices import Enforcement, Status
 from ..models.edits import OWN_FIELDS
@@ -32,11 +32,6 @@ if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[APIKey]
 else:
     ModelAdmin = admin.ModelAdmin
-
-
-def count_label(count: int, limit: int | None) -> str:
-    """Return how full a list is: 3 of 25, or 3 without a limit."""
-    return str(count) if limit is None else _("%(count)s of %(limit)s") % {"count": count, "limit": limit}
 
 
 class KeyListMixin(ModelAdmin):

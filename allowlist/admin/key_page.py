@@ -5,23 +5,20 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..forms.entry_notes import local_moment
 from ..forms.key_fields import FIXED, PASTED, controls
 from ..forms.rows import can_hold
-from ..forms.summary import STATUS_LABELS, count_entries, is_open, summary
+from ..forms.summary import STATUS_LABELS, count_entries, count_label, is_open, old_token_until, summary
 from ..models import APIKey
 from ..models.explaining import status_here
 from ..models.lists import KINDS
 from ..policy.tokens import Kind
 from .blocked_page import BlockedMixin
 from .inlines import EntryInline
-from .key_list import count_label
 from .layout import Section, list_fieldsets, sections
 
 LIFE = ("created_by", "created_at", "last_used_at", "revoked_at")
@@ -144,13 +141,5 @@ class KeyPageMixin(BlockedMixin):
         return {
             "summary": summary(key, *counts.values()),
             "is_open": open_,
-            "old_token_until": _old_until(key),
+            "old_token_until": old_token_until(key),
         }
-
-
-def _old_until(key: APIKey) -> str:
-    """Return until when the token before the last rotation works; nothing if it doesn't."""
-    until = key.previous_until
-    if not key.previous_digest or until is None or until <= timezone.now():
-        return ""
-    return local_moment(until)

@@ -33,7 +33,7 @@ class StepsMixin(ModelAdmin):
         """Return the admin's routes and those of the steps."""
         return [
             path(
-                f"<path:object_id>/{step.name.replace('_', '-')}/",
+                f"<path:object_id>/{step.slug}/",
                 self.admin_site.admin_view(self.step_view),
                 {"step": step},
                 name=f"allowlist_apikey_{step.name}",

@@ -14,6 +14,8 @@ from rest_framework import status
 from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.settings import api_settings
 
+from ..forms.steps import in_use
+
 
 class ConflictError(APIException):
     """409: someone else is writing, or another model's rows need the key. Nothing was changed."""
@@ -37,7 +39,7 @@ def api_error(error: Exception) -> Exception:
         case DjangoValidationError():
             return ValidationError(errors_of(error))
         case ProtectedError() | RestrictedError():
-            return _in_use(error)
+            return ConflictError(in_use(error))
         case RecursionError():
             return ParseError(_("The body is nested too deeply."))
         case RequestDataTooBig():
@@ -45,13 +47,6 @@ def api_error(error: Exception) -> Exception:
         case TooManyFieldsSent() | TooManyFilesSent():
             return ParseError(_("The form has too many fields."))
     return error
-
-
-def _in_use(error: ProtectedError | RestrictedError) -> ConflictError:
-    rows = error.protected_objects if isinstance(error, ProtectedError) else error.restricted_objects
-    models = ", ".join(sorted({str(row._meta.verbose_name) for row in rows}))
-    sentence = _("This key can't be deleted because it is still used by: %(models)s. Revoke it instead.")
-    return ConflictError(sentence % {"models": models})
 
 
 def errors_of(error: DjangoValidationError) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
 from django.core import signing
 from django.core.exceptions import ValidationError
 from django.core.paginator import Page, Paginator
+from django.db.models import Q
 from django.forms.formsets import ManagementForm
 from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
@@ -88,6 +91,8 @@ class EntryFormSet(InlineFormSet):
     Each row would need hidden fields to say what it showed. One signed field says it for all rows.
     """
 
+    rows_a_page = ROWS_A_PAGE
+
     def __init__(self, *args: Any, query: QueryDict | None = None, **kwargs: Any) -> None:
         """Take also the query of the page's address, which says which page of rows to show."""
         super().__init__(*args, **kwargs)
@@ -95,7 +100,8 @@ class EntryFormSet(InlineFormSet):
         limit = self._kind.limit
         if limit is not None and not self.is_bound:
             # So many rows may be shown, as the list's other pages have theirs.
-            room = max(0, limit - self.page.paginator.count + len(self.page))
+            count = super().get_queryset().count() if self.search else self.page.paginator.count
+            room = max(0, limit - count + len(self.page))
             self.max_num = min(self.max_num, room)  # 0 for users who may not add.
 
     @property
@@ -107,11 +113,25 @@ class EntryFormSet(InlineFormSet):
         """Return the name of the query's parameter with the number of the page of rows."""
         return f"{self.prefix}-page"
 
+    @property
+    def search_parameter(self) -> str:
+        """Return the name of the query's parameter with what the rows are searched for."""
+        return f"{self.prefix}-search"
+
+    @property
+    def search(self) -> str:
+        """Return what the rows are searched for."""
+        return self.query.get(self.search_parameter, "").replace("\0", "").strip()
+
     @cached_property
     def page(self) -> Page[Entry]:
         """Return the page of rows that is asked for, or the nearest."""
         rows = super().get_queryset()
-        return Paginator(rows, ROWS_A_PAGE).get_page(self.query.get(self.page_parameter))
+        if self.search:
+            canonical = self._kind.canonical(self.search) or self.search
+            found = (Q(**{f"{self._kind.column}__icontains": text}) for text in {self.search, canonical})
+            rows = rows.filter(Q(name__icontains=self.search) | reduce(or_, found))
+        return Paginator(rows, self.rows_a_page).get_page(self.query.get(self.page_parameter))
 
     def page_links(self) -> Iterator[tuple[int | str, str]]:
         """Yield the number and the query of each page of rows; a gap has no query."""

@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import ProtectedError, RestrictedError
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -44,6 +46,11 @@ class Step(ABC):
     def form(self, key: APIKey, sent: Any) -> forms.Form:
         """Return the form of the step's page, with what was sent."""
         return self.form_class(sent)
+
+    @property
+    def slug(self) -> str:
+        """Return the name as addresses have it."""
+        return self.name.replace("_", "-")
 
     def is_done(self, user: Any, key: APIKey) -> bool:
         """Return whether nothing is left to do, for example since another tab did it."""
@@ -160,6 +167,37 @@ class Revoke(Step):
         """End the key for good."""
         key.revoke()
         return Outcome(_("Revoked the key."))
+
+
+class Delete(Step):
+    """Deletes the key with its lists."""
+
+    name = "delete"
+    label = gettext_lazy("Delete")
+    question = gettext_lazy(
+        "The key and its lists are deleted, and the key stops working immediately. You can't undo this."
+    )
+
+    def is_done(self, user: Any, key: APIKey) -> bool:
+        """Return False: a key that is deleted isn't found."""
+        return False
+
+    def take(self, user: Any, key: APIKey, given: dict[str, Any]) -> Outcome:
+        """Delete the key; raise ValidationError if another model's rows need it."""
+        try:
+            key.delete()
+        except (ProtectedError, RestrictedError) as error:
+            raise ValidationError(in_use(error), code="in_use") from error
+        return Outcome(_("Deleted the key."))
+
+
+def in_use(error: ProtectedError | RestrictedError) -> str:
+    """Return the sentence that names the models whose rows need the key."""
+    rows = error.protected_objects if isinstance(error, ProtectedError) else error.restricted_objects
+    models = ", ".join(sorted({str(row._meta.verbose_name) for row in rows}))
+    return _("This key can't be deleted because it is still used by: %(models)s. Revoke it instead.") % {
+        "models": models
+    }
 
 
 STEPS: tuple[Step, ...] = (

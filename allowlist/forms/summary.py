@@ -16,6 +16,7 @@ from ..models.explaining import ENVIRONMENT, status_here
 from ..models.lists import DOMAINS, IPS, KINDS, ListKind
 from ..policy.decision import Condition, Mode
 from ..policy.tokens import Kind
+from .entry_notes import local_moment
 
 STATUS_LABELS: dict[str, Promise] = {
     Status.ACTIVE: gettext_lazy("Active"),
@@ -78,6 +79,19 @@ def _counted(kind: ListKind, which: Q) -> Coalesce:
 def count_entries(key: APIKey, kind: ListKind) -> Entries:
     """Return how many entries the list has of a key read by ``with_counts``."""
     return Entries(*(getattr(key, f"{kind.field}_{each}") for each in Entries._fields))
+
+
+def count_label(count: int, limit: int | None) -> str:
+    """Return how full a list is: 3 of 25, or 3 without a limit."""
+    return str(count) if limit is None else _("%(count)s of %(limit)s") % {"count": count, "limit": limit}
+
+
+def old_token_until(key: APIKey) -> str:
+    """Return until when the token before the last rotation works; nothing if it doesn't."""
+    until = key.previous_until
+    if not key.previous_digest or until is None or until <= timezone.now():
+        return ""
+    return local_moment(until)
 
 
 def restricts(key: APIKey, kind: ListKind, total: int) -> bool:

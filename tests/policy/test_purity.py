@@ -45,7 +45,8 @@ authentication  throttling  asgi  decorators
 contrib
 forms
 admin  api
-urls  apps  management
+pages
+templatetags  urls  apps  management
 """
 MAY_IMPORT = {"hosts": {"ada_url"}, "guards": {"publicsuffixlist"}}
 

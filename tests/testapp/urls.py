@@ -10,6 +10,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("backoffice/", backoffice.urls),
     path("api/", include("allowlist.urls")),
+    path("security/", include("allowlist.pages.urls")),
     path("projects/<int:pk>/", views.ProjectKeyViewSet.as_view({"get": "retrieve"})),
     path("widget/open/", views.OpenView.as_view()),
     path("widget/alone/", views.AloneView.as_view()),

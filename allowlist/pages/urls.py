@@ -1,0 +1,22 @@
+"""The routes of the creator's pages."""
+
+from django.urls import path
+
+from ..forms.steps import STEPS, Delete
+from .key_pages import KeyCreateView, KeyListView, KeyView, TokenView
+from .steps import StepView
+from .trial import CheckView
+
+app_name = "allowlist_pages"
+
+urlpatterns = [
+    path("", KeyListView.as_view(), name="key-list"),
+    path("create/", KeyCreateView.as_view(), name="key-create"),
+    path("<int:pk>/", KeyView.as_view(), name="key"),
+    path("<int:pk>/token/", TokenView.as_view(), name="key-token"),
+    path("<int:pk>/check/", CheckView.as_view(), name="key-check"),
+    *(
+        path(f"<int:pk>/{step.slug}/", StepView.as_view(step=step), name=f"key-{step.slug}")
+        for step in (*STEPS, Delete())
+    ),
+]
