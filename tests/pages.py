@@ -1,4 +1,4 @@
-"""The admin's pages as a browser sees them: the fields of their forms, their errors and messages."""
+"""The admin's and the creator's pages as a browser sees them: fields of forms, errors and messages."""
 
 from html.parser import HTMLParser
 from typing import Any
@@ -126,6 +126,20 @@ class Admin(Pages):
 
     def __init__(self, user: Any = None, site: str = "admin") -> None:
         super().__init__(user, f"/{site}/allowlist/apikey/")
+
+
+class Security(Pages):
+    """A client of the creator's pages."""
+
+    def __init__(self, user: Any = None) -> None:
+        super().__init__(user, "/security/")
+
+    def saved(self, path: str, fields: Fields) -> Page:
+        """Send a form that must be accepted, and return the page that it leads to."""
+        response: Any = self.client.post(self.base + path, fields, follow=True)
+        page = Page(response.content.decode())
+        assert response.redirect_chain, page.errors
+        return page
 
 
 def rows(fields: Fields, field: str, *added: tuple[str, str]) -> Fields:

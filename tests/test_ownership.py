@@ -240,6 +240,10 @@ PAGE_ROUTES: dict[str, tuple[int, int]] = {
     "key-create": (200, 302),
     "key": (200, 302),
     "key-token": (200, 405),
+    "key-blocked": (200, 302),
+    "key-forget-blocked": (200, 302),
+    "key-start-enforcing": (200, 302),
+    "key-start-learning": (200, 302),
     "key-check": (200, 302),
     "key-rotate": (200, 302),
     "key-end-old-token": (200, 302),
@@ -264,6 +268,8 @@ def page_form(route: str, owner: User, key: APIKey) -> dict[str, Any]:
     if route in ("key", "key-create"):
         page = Pages(owner, "/security/").get("create/" if route == "key-create" else f"{key.pk}/")
         return {**page.fields, "name": "Changed"}
+    if route == "key-blocked":
+        return {"place": str(key.blocked_sources.get().pk)}
     return {"list": "allowed_domains", "entry": "new.example"}
 
 

@@ -19,7 +19,7 @@ from allowlist.policy.tokens import Token
 from allowlist.signals import key_changed
 from tests.conftest import User
 from tests.management import ALL_WITH_ENTRIES, Meanwhile, snapshot, texts
-from tests.pages import Fields, Page, Pages, rows
+from tests.pages import Fields, Page, Security, rows
 from tests.testapp.models import Invoice
 from tests.testing import statements
 
@@ -30,20 +30,6 @@ FOREIGN = re.compile(
     r"""<\w[^<>]*\s(?:src|href|action)=["']?(?:https?:)?//|url\(|@import|style=|\son\w+=|<style"""
 )
 """What would load from another host, or break under ``default-src 'self'``."""
-
-
-class Security(Pages):
-    """A client of the creator's pages."""
-
-    def __init__(self, user: Any = None) -> None:
-        super().__init__(user, "/security/")
-
-    def saved(self, path: str, fields: Fields) -> Page:
-        """Send a form that must be accepted, and return the page that it leads to."""
-        response: Any = self.client.post(self.base + path, fields, follow=True)
-        page = Page(response.content.decode())
-        assert response.redirect_chain, page.errors
-        return page
 
 
 @pytest.fixture
@@ -447,7 +433,7 @@ def test_pages_are_small_and_ask_the_database_at_most_ten_times(site: Security, 
         "allowed_ips": [(f"Server {n}", f"203.0.113.{n}") for n in range(25)],
     }
     keys = [APIKey.objects.create_key(name=f"K{n}", creator=creator, **lists)[0] for n in range(5)]
-    own = ("", "token/", "check/?origin=https://x.test&ip=", "rotate/", "delete/")
+    own = ("", "blocked/", "token/", "check/?origin=https://x.test&ip=", "rotate/", "delete/")
     for path in ("", "create/", *(f"{keys[0].pk}/{each}" for each in own)):
         with statements() as asked:
             response: Any = site.client.get(f"/security/{path}")

@@ -127,10 +127,6 @@ class KeyPageView(PageView):
         """Return one of the key's own pages, by the name of its template."""
         return self.page(template, title, key=self.key, **state_of(self.key), **context)
 
-    def to_key(self, fragment: str = "") -> HttpResponseRedirect:
-        """Return a redirect to the key's page."""
-        return self.to("key", self.key.pk, fragment=fragment)
-
 
 def address(request: HttpRequest, name: str, pk: Any = None) -> str:
     """Return the address of one of the pages, below whatever prefix and with whatever it captures."""

@@ -41,7 +41,7 @@ class StepView(KeyPageView):
                 outcome = self.step.take(request.user, self.key, form.cleaned_data)
         except ValidationError as error:
             self.say(messages.ERROR, " ".join(error.messages))
-            return self.to_key()
+            return self._to_page()
         return self._after(outcome)
 
     def _is_done(self) -> bool:
@@ -58,11 +58,11 @@ class StepView(KeyPageView):
         self.say(
             messages.WARNING, _("The token was rotated after you opened this page. Nothing was changed.")
         )
-        return self.to_key()
+        return self._to_page()
 
     def _done(self) -> HttpResponse:
         self.say(messages.WARNING, str(self.step.is_done_message))
-        return self.to_key()
+        return self._to_page()
 
     def _ask(self, form: Form) -> HttpResponse:
         return self.key_page(
@@ -78,7 +78,13 @@ class StepView(KeyPageView):
         self.say(messages.SUCCESS, outcome.message)
         if outcome.token is not None:
             return to_token(self, self.key, outcome.token)
-        return self.to("key-list") if isinstance(self.step, Delete) else self.to_key()
+        if isinstance(self.step, Delete):
+            return self.to("key-list")
+        return self._to_page()
+
+    def _to_page(self) -> HttpResponse:
+        """Return a redirect to the page that offers the step."""
+        return self.to("key-blocked" if self.step.is_about_blocked else "key", self.key.pk)
 
 
 def token_mark(key: APIKey) -> str:
