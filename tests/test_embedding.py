@@ -300,7 +300,7 @@ def test_a_refusal_of_the_token_says_to_reload_the_frame() -> None:
         "code": "PERMISSION_DENIED",
         "message": "The frame's embed token doesn't work: it is too old, or of another key or page.",
         "reason": "embed_token_invalid",
-        "hint": "Reload the frame.",
+        "hint": "Reload the frame. If it has a sandbox attribute, add allow-same-origin there.",
     }
     assert "no-store" in reply["Cache-Control"]
 

@@ -57,7 +57,9 @@ _HINTS: dict[Reason, Text] = {
     Reason.KEY_INVALID: _("Copy the whole key again, or ask its creator for a new one."),
     Reason.KEY_IN_URL: _("Rotate the key, and send the new one in the %(header)s header."),
     Reason.SECRET_KEY_IN_BROWSER: _("Rotate the key, and use a publishable key on web pages."),
-    Reason.EMBED_TOKEN_INVALID: _("Reload the frame."),
+    Reason.EMBED_TOKEN_INVALID: _(
+        "Reload the frame. If it has a sandbox attribute, add allow-same-origin there."
+    ),
     Reason.UNDECIDED: _("Send the request again in a moment."),
 }
 """What to do about each reason."""
