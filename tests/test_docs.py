@@ -5,12 +5,20 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from django.core.checks.registry import registry
+from django.core.management import load_command_class
+from django.dispatch import Signal
 
-from allowlist import checks
+from allowlist import authentication, checks, decorators, signals, throttling, urls, validators
 from allowlist.conf import Settings
+from allowlist.enforcement.credentials import KeySource
+from allowlist.enforcement.responses import RefusalResponses
+from allowlist.models import AllowedDomain, AllowedIP, APIKey, BlockedSource
+from allowlist.models.key_life import KeyLife
+from allowlist.models.key_lists import KeyLists
 from allowlist.permissions import IsAllowlisted
 from allowlist.policy.decision import Reason
 
@@ -51,6 +59,66 @@ def test_responses_are_shown_with_the_sentences_of_today() -> None:
     shown = re.findall(r'"reason": "(\w+)",\s*"hint": "([^"]*)"', pages)
     assert shown
     assert [pair for pair in shown if permission.get_hint(Reason(pair[0])) != pair[1]] == []
+
+
+INTERNAL_FIELDS = {"id", "locator", "digest", "previous_digest", "previous_until", "revision"}
+"""Fields of a key that its methods alone use."""
+PUBLIC_MODELS = (APIKey, AllowedDomain, AllowedIP, BlockedSource)
+
+
+def words_of_code(folder: str) -> set[str]:
+    """Return every name that a folder's pages show as code."""
+    text = "".join(page.read_text() for page in (ROOT / "docs" / folder).rglob("*.md"))
+    code = [*re.findall(r"```.*?```", text, re.DOTALL), *re.findall(r"`[^`\n]+`", text)]
+    return set(re.findall(r"[\w-]+", " ".join(code)))
+
+
+def public(*classes: type) -> set[str]:
+    """Return the public names that classes of ours define."""
+    return {name for each in classes for name in vars(each) if not name.startswith("_")}
+
+
+def defined_in(module: Any) -> set[str]:
+    """Return the public functions and classes that a module defines itself."""
+    return {
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", "") == module.__name__
+    } - {name for name in vars(module) if isinstance(vars(module)[name], TypeVar)}
+
+
+def subcommands() -> set[str]:
+    """Return the names of what ``manage.py allowlist`` does."""
+    parser = load_command_class("allowlist", "allowlist").create_parser("manage.py", "allowlist")
+    (choices,) = [each.choices for each in parser._actions if each.dest == "subcommand"]
+    return set(choices)
+
+
+NAMES = {
+    "subcommands": subcommands(),
+    "signals": {name for name, value in vars(signals).items() if isinstance(value, Signal)},
+    "fields": {field.name for model in PUBLIC_MODELS for field in model._meta.fields} - INTERNAL_FIELDS,
+    "methods of a key": public(KeyLists, KeyLife) - {"Meta", "insert", "restorable"},
+    "attributes of a permission": public(RefusalResponses, KeySource) - {"access", "refusal", "in_path"},
+    "attributes of a view": {"allowlist_key_kwarg", "allowlist_cors"},
+    "decorators": {name for name in defined_in(decorators) if not name.startswith("expect_")},
+    "validators": {name for name in defined_in(validators) if name.startswith(("clean_", "validate_"))},
+    "authentication": defined_in(authentication),
+    "throttles": defined_in(throttling) | {"rate", "scope"},
+}
+"""What people type, by kind."""
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_every_name_that_people_type_is_in_the_reference(kind: str) -> None:
+    assert sorted(NAMES[kind] - words_of_code("reference")) == []
+
+
+def test_every_route_of_the_api_is_in_the_reference() -> None:
+    shown = rows("reference/api.md")
+    paths = {path for cell in shown for path in re.split(r"`?, `", cell)}
+    routes = {re.sub(r"<int:\w+>", "{id}", str(each.pattern)) for each in urls.urlpatterns}
+    assert routes == {path for path in paths if path.startswith("keys/")}
 
 
 def test_every_system_check_is_documented() -> None:
