@@ -64,7 +64,7 @@ def embeddable(*views: Any, **options: Any) -> Any:
     """
     for name in options.keys() - {"key_kwarg"}:
         raise TypeError(f"embeddable() has no argument {name!r}.{did_you_mean(name, ('key_kwarg',))}")
-    _expect_key_kwarg(**options)
+    expect_key_kwarg(**options)
     return _decorate("embeddable", views, FrameGuard(**options))
 
 
@@ -90,8 +90,8 @@ def _guard(
 ) -> Guard:
     for name in unknown:
         raise TypeError(f"allowlisted() has no argument {name!r}.{did_you_mean(name, _OPTIONS)}")
-    _expect_permission(permission)
-    _expect_key_kwarg(key_kwarg)
+    expect_permission(permission)
+    expect_key_kwarg(key_kwarg)
     classes = tuple(throttle_classes) if isinstance(throttle_classes, Iterable) else (throttle_classes,)
     if not all(isinstance(each, type) and hasattr(each, "allow_request") for each in classes):
         raise TypeError("throttle_classes must be a list of DRF throttle classes.")
@@ -104,14 +104,16 @@ def _guard(
 _DEFAULT = KeyGuard(IsAllowlisted)
 
 
-def _expect_key_kwarg(key_kwarg: Any = None) -> None:
+def expect_key_kwarg(key_kwarg: Any = None) -> None:
+    """Raise TypeError unless ``key_kwarg`` can name a URL kwarg, or is None."""
     if key_kwarg is not None and not str(key_kwarg).isidentifier():
         raise TypeError(
             f"key_kwarg is {key_kwarg!r}. It must be the name of a URL kwarg, such as 'public_id'."
         )
 
 
-def _expect_permission(permission: Any) -> None:
+def expect_permission(permission: Any) -> None:
+    """Raise TypeError unless ``permission`` can decide outside DRF."""
     if not (isinstance(permission, type) and issubclass(permission, IsAllowlisted)):
         raise TypeError(f"permission is {permission!r}. It must be IsAllowlisted or a subclass of it.")
     if permission.has_permission is not IsAllowlisted.has_permission:

@@ -19,6 +19,7 @@ from tests.pages import Admin, Page
 from tests.testing import EVIL, call, statements
 
 WWW, OTHER, NEW = "https://www.example.com", "https://other.example", "198.51.100.9"
+SERVER_CHANGED = "If this is your server's IP address, which may have changed"
 FORGED = "A program that isn't a browser can send any origin. Allow only websites that you know."
 
 
@@ -131,29 +132,25 @@ def test_a_place_is_explained_in_words(
 
 
 @pytest.mark.parametrize(
-    ("how", "stored", "advice", "suggestion"),
+    ("how", "address", "stored", "advice", "suggestion"),
     [
-        (
-            "full",
-            "10.0.0.5",
-            "If this is your server's IP address, which may have changed, add it",
-            "10.0.0.5",
-        ),
-        ("network", "10.0.0.0/24", "Only the network is recorded here.", ""),
-        ("none", "", "IP addresses aren't recorded here.", ""),
+        ("full", "192.0.2.5", "192.0.2.5", SERVER_CHANGED, "192.0.2.5"),
+        ("full", "10.0.0.5", "10.0.0.5", "This IP address is private. Allow it only if", "10.0.0.5"),
+        ("network", "192.0.2.5", "192.0.2.0/24", "Only the network is recorded here.", ""),
+        ("network", "10.0.0.5", "10.0.0.0/24", "This IP address is private. Allow it only if", ""),
+        ("none", "192.0.2.5", "", "IP addresses aren't recorded here.", ""),
     ],
 )
 def test_each_value_of_blocked_ips_shows_what_it_keeps(
-    site: Admin, key: APIKey, settings: Any, how: str, stored: str, advice: str, suggestion: str
+    site: Admin, key: APIKey, settings: Any, how: str, address: str, stored: str, advice: str, suggestion: str
 ) -> None:
     settings.ALLOWLIST = {"BLOCKED_IPS": how}
-    call("/widget/alone/", key.token, origin="https://example.com", REMOTE_ADDR="10.0.0.5")
+    call("/widget/alone/", key.token, origin="https://example.com", REMOTE_ADDR=address)
     [place] = blocked_section(key).places
     assert (place.place, place.suggestion) == (stored, suggestion)
     text = site.get(page_of(key)).text
     assert advice in text
-    assert ("This IP address is private." in text) is (how != "none")
-    assert ("10.0.0.5" in text) is (how == "full")
+    assert (address in text) is (how == "full")
 
 
 # The section
@@ -161,10 +158,18 @@ def test_each_value_of_blocked_ips_shows_what_it_keeps(
 
 def test_a_page_shows_what_was_blocked_and_what_would_allow_it(site: Admin, key: APIKey) -> None:
     blocked(key, WWW, count=1204, reported=4)
+    blocked(key, EVIL, count=9, reported=9)
     blocked(key, OTHER, last_seen_at=timezone.now() - timedelta(days=31))
     response: Any = site.client.get(site.base + page_of(key))
     text = Page(response.content.decode()).text
-    shown = ("Blocked in the last 30 days", WWW, "1,204", "4 of them were let through", FORGED)
+    shown = (
+        "Blocked in the last 30 days",
+        WWW,
+        "1,204",
+        "4 of them were let through",
+        "all let through",
+        FORGED,
+    )
     assert [said for said in (*shown, "Allow www.example.com") if said not in text] == []
     assert OTHER not in text
     assert 'name="place"' in response.content.decode()
@@ -391,3 +396,17 @@ def test_a_list_that_no_key_can_learn_is_refused(site: Admin, creator: User) -> 
     page = site.refused(f"{key.pk}/start-learning/", {"lists": "allowed_domains"})
     assert page.errors == ["Select a valid choice. allowed_domains is not one of the available choices."]
     assert snapshot() == before
+
+
+# The list of keys
+
+
+def test_the_list_counts_the_blocked_requests_of_each_key(site: Admin, key: APIKey, settings: Any) -> None:
+    blocked(key, WWW, count=1200)
+    blocked(key, OTHER, count=4)
+    blocked(key, EVIL, count=7, last_seen_at=timezone.now() - timedelta(days=31))
+    page = site.get("?o=-5")
+    assert "1,204 in 30 days" in page.text
+    assert f"{site.base}{page_of(key)}#blocked" in page.links
+    settings.ALLOWLIST = {"BLOCKED_PER_KEY": 0}
+    assert "in 30 days" not in site.get("").text

@@ -47,7 +47,15 @@ def test_the_metadata_describe_the_package(wheel: zipfile.ZipFile) -> None:
     assert metadata["Name"] == "django-allowlist"
     assert metadata["License-Expression"] == "MIT"
     assert metadata["Requires-Python"] == ">=3.11"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"cors", "redis", "openapi", "demo", "docs", "dev"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {
+        "cors",
+        "redis",
+        "ninja",
+        "openapi",
+        "demo",
+        "docs",
+        "dev",
+    }
     assert f"{METADATA}/licenses/LICENSE" in wheel.namelist()
 
 

@@ -81,6 +81,16 @@ def call(
     )
 
 
+class _AsyncCaller(AsyncClient):
+    """A client under ASGI, at an address."""
+
+    address = SERVER
+
+    def _base_scope(self, **request: Any) -> dict[str, Any]:
+        scope: dict[str, Any] = super()._base_scope(**request)  # type: ignore[misc]
+        return {**scope, "client": (self.address, 0)}
+
+
 @async_to_sync
 async def call_async(
     path: str,
@@ -89,11 +99,12 @@ async def call_async(
     *,
     origin: str | None = None,
     method: str = "GET",
-    **scope: Any,
+    ip: str = SERVER,
 ) -> Reply:
-    """Send a request as ``call`` does, under ASGI. ``scope`` is the server's, such as ``client``."""
+    """Send a request under ASGI, from ``ip``, and else as ``call`` does."""
     sent = {"X-API-Key": token, "Origin": origin, **(headers or {})}
-    client = AsyncClient(**scope)
+    client = _AsyncCaller()
+    client.address = ip
     return await client.generic(
         method, path, headers={name: value for name, value in sent.items() if value is not None}
     )

@@ -16,6 +16,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..conf import settings
+from ..forms.blocked_section import blocked_in_words, with_blocked
 from ..forms.key_fields import KeyForm
 from ..forms.summary import STATUS_LABELS, count_entries, count_label, is_open, with_counts
 from ..models import APIKey
@@ -63,6 +65,12 @@ class KeyListMixin(ModelAdmin):
         shown = format_html_join("", ' <span class="allowlist-mark">{}</span>', marks)
         return format_html("{}{}", STATUS_LABELS[status_here(key)], shown)
 
+    @admin.display(description=gettext_lazy("blocked"), ordering="blocked_count")
+    def blocked(self, key: APIKey) -> SafeString:
+        """Return how many requests the key blocked, with a link to what it says about them."""
+        url = reverse(f"{self.admin_site.name}:allowlist_apikey_change", args=[key.pk])
+        return format_html('<a href="{}#blocked">{}</a>', url, blocked_in_words(key))
+
     def _listed(self, key: APIKey, kind: ListKind) -> str:
         return _("Only listed: %(count)s") % {
             "count": count_label(count_entries(key, kind).total, kind.limit)
@@ -72,7 +80,7 @@ class KeyListMixin(ModelAdmin):
         """Return the user's own keys, all of them for a superuser; each with its number of entries."""
         keys = super().get_queryset(request)
         keys = keys if is_superuser(request) else keys.filter(pk__in=own_keys(request).values("pk"))
-        return with_counts(keys.select_related("creator"))
+        return with_blocked(with_counts(keys.select_related("creator")))
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """Return what is wrong with this class; the list can't edit what only methods write."""
@@ -89,7 +97,8 @@ class KeyListMixin(ModelAdmin):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         """Return the list's columns. Superusers see everyone's keys, so they also see whose they are."""
-        return (*self.list_display, "creator") if is_superuser(request) else self.list_display
+        names = [*self.list_display, *(["creator"] if is_superuser(request) else [])]
+        return [name for name in names if name != "blocked" or settings().BLOCKED_PER_KEY]
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Allow the filters on the page, but no guess at how a digest starts."""

@@ -44,7 +44,7 @@ class APIKeyAdmin(TrialMixin, KeyPageMixin, KeyListMixin, OwnerMixin, ModelAdmin
 
     form = APIKeyForm
     inlines = (AllowedDomainInline, AllowedIPInline)
-    list_display = ("named", "domains", "ips", "state", "last_used_at")
+    list_display = ("named", "domains", "ips", "state", "blocked", "last_used_at")
     list_filter = ("kind", "environment", "domain_mode", "ip_mode")
     search_fields = ("name",)
     readonly_fields = ("shown_token", "status", "created_by", "created_at", "last_used_at", "revoked_at")

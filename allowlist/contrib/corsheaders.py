@@ -1,8 +1,8 @@
 """The adapter for django-cors-headers: pages may call every view that ``IsAllowlisted`` guards.
 
-CORS isn't the enforcement. It decides whether a page may read a response, after the view has run. If
-CORS followed the list, a refused page would see only a failed fetch. So guarded views are open to every
-page, the permission refuses, and the widget can read why.
+CORS isn't the enforcement. It decides whether a page may read a response, and without a preflight the view
+has run by then. If CORS followed the list, a refused page would see only a failed fetch. So guarded views
+are open to every page, the permission refuses, and the widget can read why.
 """
 
 from typing import Any

@@ -5,6 +5,8 @@ from ipaddress import ip_network
 from typing import Any
 
 from django.core.paginator import Page, Paginator
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -13,13 +15,14 @@ from django.utils.translation import gettext_lazy, ngettext
 from ..conf import settings
 from ..enforcement.responses import RefusalResponses
 from ..models import APIKey, BlockedSource
+from ..models.blocked import oldest_shown
 from ..models.choices import Enforcement
 from ..models.lists import DOMAINS, IPS, ListKind
 from ..models.suggestions import Suggestions
 from ..policy.decision import Reason
 from ..policy.entries import display
 from ..validators import near_sentence
-from .entry_notes import example, local_moment
+from .entry_notes import example, local_date, local_moment
 
 LABELS: dict[str, Promise] = {
     Reason.ORIGIN_NOT_LISTED: gettext_lazy("Website not listed"),
@@ -48,8 +51,8 @@ NOT_RECORDED: dict[str, Promise] = {
 }
 """What to do about an address of which ``BLOCKED_IPS`` leaves out the end, or all."""
 PRIVATE = gettext_lazy(
-    "This IP address is private. If it is a proxy's, don't allow it: that would allow everyone behind the "
-    "proxy. Ask the operator of this site to add the proxy to TRUSTED_PROXIES."
+    "This IP address is private. Allow it only if it is your own server's. If it is a proxy's, allowing it "
+    "would let in everyone behind the proxy: ask the operator of this site to add it to TRUSTED_PROXIES."
 )
 PRIVATE_NETWORKS = [
     ip_network(each)
@@ -114,6 +117,24 @@ def blocked_section(key: APIKey, page_number: str | None = None) -> BlockedSecti
     )
 
 
+def with_blocked(keys: QuerySet[APIKey]) -> QuerySet[APIKey]:
+    """Return the keys as ``blocked_in_words`` takes them, with the number in the same statement."""
+    # A plain queryset: the list of keys is no reason to write what this process counted.
+    rows: QuerySet[BlockedSource] = QuerySet(BlockedSource).filter(
+        key=OuterRef("pk"), last_seen_at__gt=oldest_shown()
+    )
+    total = rows.order_by().values("key").annotate(total=Sum("count")).values("total")
+    return keys.annotate(blocked_count=Coalesce(Subquery(total), 0))
+
+
+def blocked_in_words(key: APIKey) -> str:
+    """Return how many requests of a key, read by ``with_blocked``, were blocked: 12 in 30 days."""
+    count: int = key.blocked_count  # type: ignore[attr-defined]
+    days = settings().BLOCKED_DAYS
+    said = ngettext("%(count)s in %(days)s day", "%(count)s in %(days)s days", days)
+    return said % {"count": number(count), "days": days} if count else "0"
+
+
 def _blocked_place(row: BlockedSource, suggestions: Suggestions) -> BlockedPlace:
     found = suggestions.of(row)
     return BlockedPlace(
@@ -121,8 +142,8 @@ def _blocked_place(row: BlockedSource, suggestions: Suggestions) -> BlockedPlace
         display(row.origin) or row.ip,
         str(LABELS.get(row.reason, row.reason)),
         number(row.count),
-        _served(row.reported),
-        local_moment(row.first_seen_at),
+        _served(row),
+        local_date(row.first_seen_at),
         local_moment(row.last_seen_at),
         tuple(_advice(row, suggestions)),
         None if found is None else found[0],
@@ -135,10 +156,10 @@ def _advice(row: BlockedSource, suggestions: Suggestions) -> list[str]:
     if suggestions.is_settled(row):
         return [str(SETTLED[NOT_LISTED[Reason(row.reason)].field])]
     near = suggestions.near(row)
-    said = [_hint(row) if near is None else near_sentence(near, row.origin or row.ip)]
-    if row.reason == Reason.IP_NOT_LISTED and is_private(row.ip):
-        said.append(str(PRIVATE))
-    return said
+    private = [str(PRIVATE)] if row.reason == Reason.IP_NOT_LISTED and is_private(row.ip) else []
+    if near is None:
+        return private or [_hint(row)]
+    return [near_sentence(near, row.origin or row.ip), *private]
 
 
 def _hint(row: BlockedSource) -> str:
@@ -156,11 +177,13 @@ def is_private(ip: str) -> bool:
     return any(network.version == own.version and network.subnet_of(own) for own in PRIVATE_NETWORKS)
 
 
-def _served(count: int) -> str:
-    if not count:
+def _served(row: BlockedSource) -> str:
+    if not row.reported:
         return ""
-    said = ngettext("%(count)s of them was let through", "%(count)s of them were let through", count)
-    return said % {"count": number(count)}
+    if row.reported >= row.count:
+        return _("all let through")
+    said = ngettext("%(count)s of them was let through", "%(count)s of them were let through", row.reported)
+    return said % {"count": number(row.reported)}
 
 
 def _monitored(rows: list[BlockedSource]) -> str:

@@ -1,4 +1,4 @@
-"""The widget's two endpoints, with a rate limit that refused callers hit too."""
+"""The widget's two endpoints, with a rate limit that counts refused requests too."""
 
 from allowlist.throttling import APIKeyRateThrottle
 from example_project.configurator import views as configurator
