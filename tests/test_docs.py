@@ -91,7 +91,7 @@ def subcommands() -> set[str]:
     """Return the names of what ``manage.py allowlist`` does."""
     parser = load_command_class("allowlist", "allowlist").create_parser("manage.py", "allowlist")
     (choices,) = [each.choices for each in parser._actions if each.dest == "subcommand"]
-    return set(choices)
+    return {str(name) for name in choices or ()}
 
 
 NAMES = {
