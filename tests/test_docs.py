@@ -99,7 +99,8 @@ NAMES = {
     "signals": {name for name, value in vars(signals).items() if isinstance(value, Signal)},
     "fields": {field.name for model in PUBLIC_MODELS for field in model._meta.fields} - INTERNAL_FIELDS,
     "methods of a key": public(KeyLists, KeyLife) - {"Meta", "insert", "restorable"},
-    "attributes of a permission": public(RefusalResponses, KeySource) - {"access", "refusal", "in_path"},
+    "attributes of a permission": public(RefusalResponses, KeySource)
+    - {"access", "refusal", "in_path", "opens_frame"},
     "attributes of a view": {"allowlist_key_kwarg", "allowlist_cors"},
     "decorators": {name for name in defined_in(decorators) if not name.startswith("expect_")},
     "validators": {name for name in defined_in(validators) if name.startswith(("clean_", "validate_"))},
