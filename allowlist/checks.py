@@ -7,12 +7,14 @@ from django.apps import apps
 from django.conf import settings as django_settings
 from django.core import checks
 from django.core.checks import CheckMessage, register
+from django.db import router
 from django.middleware.common import CommonMiddleware
 from django.utils.module_loading import import_string
 from django.views.debug import SafeExceptionReporterFilter, get_default_exception_reporter_filter
 
 from .conf import EMBED_HEADER, errors, import_errors, settings
 from .policy.decision import Condition
+from .push import listening_problem
 
 
 @register()
@@ -138,6 +140,23 @@ def check_freshness(**kwargs: Any) -> list[CheckMessage]:
         for alias, database in django_settings.DATABASES.items()
         if database.get("ATOMIC_REQUESTS")
     ]
+
+
+@register()
+def check_listening(**kwargs: Any) -> list[CheckMessage]:
+    """Return an error if ``FRESHNESS`` is PostgreSQL, but changes of keys can't be heard of there."""
+    if check_settings() or settings().FRESHNESS is None:
+        return []
+    alias = router.db_for_write(apps.get_model("allowlist", "APIKey"))
+    problem = listening_problem(str(settings().FRESHNESS), alias)
+    return [] if problem is None else [checks.Error(problem, hint=_LISTENING_HINT, id="allowlist.E003")]
+
+
+_LISTENING_HINT = (
+    "Without a change here, every request queries the database. Set FRESHNESS to 'postgres' if keys are in "
+    "PostgreSQL, to 'postgres:<alias>' if another alias connects to the same database without a pooler, to "
+    "a Redis URL, or to None."
+)
 
 
 @register(deploy=True)

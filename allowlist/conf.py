@@ -8,10 +8,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
-from importlib.util import find_spec
 from ipaddress import ip_network
 from typing import Any, Literal, cast
-from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
@@ -23,6 +21,7 @@ from .policy.decision import Condition, Mode
 from .policy.entries import DomainForm
 from .policy.networks import IPForm, Network, unmapped_network
 from .policy.tokens import Environment
+from .push import check_freshness
 
 Check = Callable[[Any], str | None]
 """Returns the end of a sentence that says what is wrong with a value, or None."""
@@ -33,7 +32,6 @@ EMBED_HEADER = "X-Embed-Token"
 MOST_DAYS = 3650
 """Longest time that blocked requests are shown."""
 _DOTTED_PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
-_REDIS = ("redis://", "rediss://", "unix://")
 
 
 def _is_whole(value: Any, least: int = 1) -> bool:
@@ -113,37 +111,6 @@ def _parameter(value: Any) -> str | None:
     return "must be the name of a query parameter, or None to read none."
 
 
-def _has_database(url: str) -> bool:
-    """Return whether a Redis URL's path is empty or the number of a database."""
-    path = urlsplit(url).path.strip("/")
-    return url.startswith("unix:") or not path or path.isdecimal()
-
-
-def _freshness(value: Any) -> str | None:
-    if value is None:
-        return None
-    try:
-        is_url = isinstance(value, str) and urlsplit(value).port != 0 and _has_database(value)
-    except ValueError:
-        is_url = False
-    if not is_url or not value.startswith(_REDIS):
-        return "must be None or a Redis URL, such as 'redis://127.0.0.1:6379/0'."
-    if not (find_spec("redis") and find_spec("hiredis")):
-        return "needs redis and hiredis: pip install 'django-allowlist[redis]'."
-    return _redis_options(value)
-
-
-def _redis_options(url: str) -> str | None:
-    """Return what is wrong with a URL's options, which redis-py would report only at the first change."""
-    from redis import ConnectionPool
-
-    try:
-        ConnectionPool.from_url(url).make_connection()  # This doesn't connect.
-    except Exception as error:  # noqa: BLE001 - any error means no connection
-        return f"can't be used: {error}"
-    return None
-
-
 def _dotted_path(value: Any) -> str | None:
     """Check the spelling only. The module may import ours, so we import it when it is needed."""
     if value is None or (isinstance(value, str) and _DOTTED_PATH.fullmatch(value)):
@@ -186,7 +153,7 @@ class Settings:
     CLIENT_IP_HEADER: str = _setting("X-Forwarded-For", _header("X-Forwarded-For"))
     KEY_HEADER: str = _setting("X-API-Key", _header("X-API-Key"))
     KEY_QUERY_PARAM: str | None = _setting("key", _parameter)
-    FRESHNESS: str | None = _setting(None, _freshness, repr=False)  # It may hold a password.
+    FRESHNESS: str | None = _setting(None, check_freshness, repr=False)  # It may hold a password.
 
     ENVIRONMENTS: tuple[str, ...] = _setting(("live", "test"), _choices(Environment))
     MAY_HAVE_KEYS: str | None = _setting(None, _dotted_path)

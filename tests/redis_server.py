@@ -17,11 +17,19 @@ from tests.demo_server import PATIENCE, free_port
 class RedisServer:
     """A ``redis-server`` that listens at ``url``; ``arguments`` must say the same."""
 
+    server = "Redis"
+
     def __init__(self, url: str, *arguments: str) -> None:
-        self.url = url
+        self.url = self.freshness = url
         self.client = redis.Redis.from_url(self.url, retry=Retry(ConstantBackoff(0.02), PATIENCE * 50))
         self._command = ["redis-server", "--port", "0", "--save", "", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
+
+    def announce(self, names: list[str]) -> None:
+        """Announce keys with these locators."""
+        from allowlist.models.announcements import Announcement
+
+        Announcement(self.url, names)()
 
     def start(self) -> None:
         """Start it, and return when it responds."""

@@ -13,6 +13,7 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from django.db import connections
 from django.test import RequestFactory
 from django.views.debug import (
     ExceptionReporter,
@@ -228,6 +229,43 @@ def test_freshness_that_saves_no_query_is_reported(settings: Any, monkeypatch: p
     (warning,) = checks.check_freshness()
     assert (warning.id, "'mine'" in warning.msg) == ("allowlist.W005", True)
     assert "non_atomic_requests" in str(warning.hint)
+
+
+class KeysAt:
+    """A router that writes to one database."""
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+
+    def db_for_write(self, model: type, **hints: Any) -> str:
+        """Return its alias."""
+        return self._alias
+
+
+@pytest.mark.parametrize(
+    ("keys", "freshness", "problem"),
+    [
+        ("lite", "postgres", "but database 'lite' isn't PostgreSQL."),
+        ("shop", "postgres:lite", "but database 'lite' isn't PostgreSQL."),
+        ("shop", "postgres:books", "but keys are written to database 'shop', whose NAME is another."),
+        ("shop", "postgres:direct", None),
+        ("shop", "postgres", None),
+        ("lite", "redis://127.0.0.1:6379/0", None),
+        ("lite", None, None),
+        ("lite", "postgres:wrong", None),
+    ],
+)
+def test_changes_that_cannot_be_heard_of_are_reported(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, keys: str, freshness: str | None, problem: str | None
+) -> None:
+    engines = {"lite": SQLITE, "shop": POSTGRES, "direct": POSTGRES, "books": POSTGRES}
+    for alias, engine in engines.items():
+        database = {"ENGINE": engine, "NAME": "shop" if alias == "direct" else alias}
+        monkeypatch.setitem(django_settings.DATABASES, alias, connections["default"].settings_dict | database)
+    settings.DATABASE_ROUTERS = [KeysAt(keys)]
+    settings.ALLOWLIST = {"FRESHNESS": freshness}
+    said = [(each.id, str(each.msg).partition(", ")[2]) for each in checks.check_listening()]
+    assert said == ([] if problem is None else [("allowlist.E003", problem)])
 
 
 CONNECTIONS: list[tuple[dict[str, Any], bool]] = [

@@ -108,9 +108,15 @@ WRONG: list[tuple[str, Any, str]] = [
         for value in ("", 5, False)
     ],
     *[
-        ("FRESHNESS", value, "must be None or a Redis URL, such as 'redis://127.0.0.1:6379/0'.")
+        (
+            "FRESHNESS",
+            value,
+            "must be None, 'postgres', 'postgres:<alias>', or a Redis URL, such as 'redis://127.0.0.1:6379/0'.",
+        )
         for value in (
             "redis",
+            "postgresql",
+            "postgres://shop:secret@127.0.0.1/shop",
             "127.0.0.1:6379",
             "redis://127.0.0.1:port",
             "redis://127.0.0.1/shop",
@@ -124,6 +130,17 @@ WRONG: list[tuple[str, Any, str]] = [
         "redis://127.0.0.1:6379/0?db=shop",
         "can't be used: Invalid value for 'db' in connection URL.",
     ),
+    *[
+        (
+            "FRESHNESS",
+            f"postgres:{alias}",
+            (
+                f"is 'postgres:{alias}', but DATABASES has no {alias!r}. Valid values are 'postgres', "
+                "'postgres:default', 'postgres:other'."
+            ),
+        )
+        for alias in ("", "direct")
+    ],
     ("ENVIRONMENTS", "live", "must be a tuple with at least one of 'live', 'test'."),
     ("ENVIRONMENTS", (), "must be a tuple with at least one of 'live', 'test'."),
     ("ENVIRONMENTS", ("prod",), "contains 'prod'. Valid values are 'live', 'test'."),
@@ -173,6 +190,8 @@ RIGHT: list[tuple[str, Any]] = [
     ("FRESHNESS", "rediss://user:password@redis.internal"),
     ("FRESHNESS", "rediss://redis.internal/0?ssl_ca_certs=/etc/redis/ca.pem"),
     ("FRESHNESS", "unix:///run/redis.sock?db=1"),
+    ("FRESHNESS", "postgres"),
+    ("FRESHNESS", "postgres:other"),
     ("ENVIRONMENTS", ["live"]),
     ("MAY_HAVE_KEYS", "builtins.bool"),
     ("KEYS_OF", "builtins.print"),
@@ -190,6 +209,14 @@ def test_freshness_needs_its_packages(monkeypatch: pytest.MonkeyPatch, missing: 
     monkeypatch.setitem(sys.modules, missing, None)
     (sentence,) = errors({"FRESHNESS": "redis://127.0.0.1:6379/0"})
     assert sentence.endswith("needs redis and hiredis: pip install 'django-allowlist[redis]'.")
+
+
+def test_freshness_by_postgresql_needs_either_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    assert list(errors({"FRESHNESS": "postgres"})) == []
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    (sentence,) = errors({"FRESHNESS": "postgres"})
+    assert sentence.endswith("needs psycopg: pip install 'psycopg[binary]'.")
 
 
 def test_an_option_that_redis_does_not_know_is_reported_at_start() -> None:

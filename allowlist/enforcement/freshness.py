@@ -4,9 +4,9 @@ By default nothing here is used: every request reads its key's row (see ``lookup
 connection pushes the names of changed keys to this process. It is read before each decision, and no
 request waits for it. A cached policy is used without a query only
 
-- while the server replied to a PING sent less than LEASE ago: what it pushed before the reply is read;
+- while the server gave a sign of life that was asked for less than LEASE ago: what it pushed before is read;
 - if no change arrived between the beginning and the end of the read (see ``Epoch``);
-- for MAX_AGE, which bounds changes that nobody announces: raw SQL, a writer that died after its commit;
+- for MAX_AGE, which bounds changes that nobody announces, such as raw SQL;
 - outside transactions, since a read inside one may be older than the changes that arrived.
 
 Whatever goes wrong with the server, every cached policy has to be read again, and the database decides.
@@ -20,9 +20,14 @@ from functools import cache, partial
 from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
+from django.core.signals import setting_changed
+
 from ..conf import settings
 from ..models.announcements import EVERYTHING, LEASE, MAX_AGE
+from ..push import listening_alias, listening_problem
 from .cache import Cache
+from .heartbeat import Heartbeat
+from .postgres_connection import ListeningConnection
 from .redis_connection import TrackingConnection
 
 logger = logging.getLogger("allowlist")
@@ -53,7 +58,7 @@ class Cached(Protocol):
 class Connection(Protocol):
     """A connection on which a server pushes the names of changed keys. Nothing on it blocks."""
 
-    alive_at: float
+    heartbeat: Heartbeat
 
     def changes(self) -> list[str]:
         """Return the names pushed since the last call; raise if the connection is lost."""
@@ -102,6 +107,13 @@ class Store:
             if epoch.since is self._since and epoch.changes == self._changes:
                 value.read_at = epoch
 
+    def close(self) -> None:
+        """Close the connection; the next decision opens another one."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
     def _listen(self, connection: Connection, now: float) -> Epoch | None:
         try:
             for name in connection.changes():
@@ -110,10 +122,14 @@ class Store:
         except Exception as error:  # noqa: BLE001 - the database decides, whatever is wrong
             self._hang_up(connection, error)
             return None
-        if now - connection.alive_at > LEASE:
+        if now - connection.heartbeat.alive_at > LEASE:
             # A change announced meanwhile may be lost, and nothing else would expire its key.
             self._expire(EVERYTHING)
             return None
+        if self._is_down:
+            self._is_down = False
+            # A warning too, since people who saw the first one look for it.
+            logger.warning("%s is back: requests need no query again.", self._server)
         return Epoch(self._since, self._changes, now)
 
     def _reconnect(self, now: float) -> Epoch | None:
@@ -127,11 +143,7 @@ class Store:
             self._connection = connection
             # Nobody knows what changed before.
             self._expire(EVERYTHING)
-            if self._is_down:
-                self._is_down = False
-                # A warning too, since people who saw the first one look for it.
-                logger.warning("%s is back: requests need no query again.", self._server)
-            return Epoch(self._since, self._changes, now)
+            return self._listen(connection, now)
 
     def _hang_up(self, connection: Connection, error: Exception) -> None:
         self._connection = None
@@ -155,13 +167,41 @@ class Store:
                 value.read_at = None
 
 
-def store_of(cache: Cache[Any]) -> Store | None:
-    """Return this process's store for ``cache``, or None without FRESHNESS."""
-    url = settings().FRESHNESS
-    return None if url is None else _store(url, cache, os.getpid())
+def store_of(cache: Cache[Any], alias: str) -> Store | None:
+    """Return this process's store for keys of database ``alias``, or None without FRESHNESS."""
+    freshness = settings().FRESHNESS
+    return None if freshness is None else _store(freshness, alias, cache, os.getpid())
 
 
 @cache
-def _store(url: str, cache: Cache[Any], _pid: int) -> Store:
-    """Return the store of a process: a forked process shares neither connection nor lock with its parent."""
-    return Store("Redis", partial(TrackingConnection, url), cache)
+def _store(freshness: str, alias: str, cache: Cache[Any], pid: int) -> Store | None:
+    """Return the store of a database, or None if its changes can't be heard of, as a system check reports.
+
+    A forked process shares neither connection nor lock with its parent.
+    """
+    if listening_problem(freshness, alias) is not None:
+        return None
+    heard = listening_alias(freshness, alias)
+    if heard is None:
+        store = Store("Redis", partial(TrackingConnection, freshness), cache)
+    else:
+        server = "The connection on which PostgreSQL pushes changes"
+        store = Store(server, partial(ListeningConnection, heard), cache)
+    return _stores.setdefault((pid, cache, heard), store)
+
+
+_stores: dict[tuple[int, Cache[Any], str | None], Store] = {}
+"""By process, and by the database that pushes; None is Redis."""
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    """Close this process's connections, which would keep a database of tests from being dropped."""
+    if setting == "ALLOWLIST":
+        for (pid, _cache, _heard), store in _stores.items():
+            if pid == os.getpid():
+                store.close()
+        _stores.clear()
+        _store.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="allowlist.freshness")

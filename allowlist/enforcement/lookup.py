@@ -167,7 +167,8 @@ def find(column: str, value: Any, now: datetime, accepts: Callable[[Row], bool])
 
     Raises DatabaseError, UnstableKeyError, and ValueError for a row with an invalid mode, condition or date.
     """
-    connection, store = connections[router.db_for_write(APIKey)], store_of(_cache)
+    connection = connections[router.db_for_write(APIKey)]
+    store = store_of(_cache, connection.alias)
     name = Name(connection.alias, schema_of(connection), column, value)
     epoch = None if store is None or connection.in_atomic_block else store.current()
     cached = _cache.get(name)

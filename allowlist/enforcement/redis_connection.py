@@ -8,17 +8,12 @@ import time
 from ssl import SSLWantReadError
 from typing import Any
 
-from ..models.announcements import EVERYTHING, LEASE, PREFIX, redis_pool
+from ..models.announcements import EVERYTHING, PREFIX, redis_pool
+from .heartbeat import Heartbeat, ServerDownError
 
-PING_EVERY = 0.5
-"""Seconds after a reply until the next PING is sent."""
 CONNECT_TIMEOUT = 0.2
 """Seconds that a request waits for Redis at most when it connects."""
 PING = b"*1\r\n$4\r\nPING\r\n"
-
-
-class RedisDownError(Exception):
-    """Redis closed the connection, is silent, or sent something unexpected."""
 
 
 class TrackingConnection:
@@ -28,9 +23,8 @@ class TrackingConnection:
         """Connect and subscribe, within a few CONNECT_TIMEOUTs; raises RedisError or OSError."""
         from hiredis import Reader
 
-        self.alive_at = time.monotonic()
-        """When the last PING that Redis replied to was sent."""
-        self._pinged_at: float | None = None
+        self.heartbeat = Heartbeat()
+        self.heartbeat.ask(time.monotonic())
         self._reader = Reader()
         self._connection = _subscribed(url)
         # redis-py connects, encrypts and authenticates. Its reading would block until more arrives, so we
@@ -39,9 +33,10 @@ class TrackingConnection:
         self._socket.setblocking(False)
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
+        self.heartbeat.hear()
 
     def changes(self) -> list[str]:
-        """Return the names pushed since the last call; raises RedisDownError, OSError or HiredisError."""
+        """Return the names pushed since the last call; raises ServerDownError, OSError or HiredisError."""
         if not self._poll.poll(0):
             return []
         try:
@@ -49,16 +44,13 @@ class TrackingConnection:
                 self._reader.feed(data)
         except (BlockingIOError, SSLWantReadError):
             return self._pushed()
-        raise RedisDownError("the connection was closed")
+        raise ServerDownError("the connection was closed")
 
     def ping(self, now: float) -> None:
-        """Send a PING if it is time; raises RedisDownError when the last has no reply, or OSError."""
-        if self._pinged_at is None:
-            if now - self.alive_at > PING_EVERY:
-                self._socket.send(PING)
-                self._pinged_at = now
-        elif now - self._pinged_at > LEASE:
-            raise RedisDownError(f"silent for {LEASE:.0f} s")
+        """Send a PING if it is time; raises ServerDownError when the last has no reply, or OSError."""
+        if self.heartbeat.is_due(now):
+            self._socket.send(PING)
+            self.heartbeat.ask(now)
 
     def close(self) -> None:
         """Close the connection."""
@@ -67,13 +59,13 @@ class TrackingConnection:
     def _pushed(self) -> list[str]:
         names: list[str] = []
         while (message := self._reader.gets()) is not False:
-            if message == b"PONG" and self._pinged_at is not None:
-                self.alive_at, self._pinged_at = self._pinged_at, None
+            if message == b"PONG" and self.heartbeat.is_awaited:
+                self.heartbeat.hear()
             elif isinstance(message, list) and message[0] == b"invalidate":
                 # Redis names no keys when all of it was flushed.
                 names += [EVERYTHING] if message[1] is None else [_name(key) for key in message[1]]
             else:
-                raise RedisDownError(f"unexpected reply: {message}")
+                raise ServerDownError(f"unexpected reply: {message}")
         return names
 
 

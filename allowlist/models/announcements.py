@@ -1,12 +1,18 @@
-"""Announce changed keys to every process, through the Redis that ``FRESHNESS`` names."""
+"""Announce changed keys to every process, through the server that ``FRESHNESS`` names.
+
+PostgreSQL is told within the transaction, and tells the processes if it commits. Redis is told after it.
+"""
 
 import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..conf import settings
+from ..policy.tokens import LOCATOR_LENGTH
+from ..push import listening_alias
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -15,7 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("allowlist")
 
 LEASE = 2.0
-"""Seconds that a cached policy is used after the last sign of life from Redis."""
+"""Seconds that a cached policy is used after the last sign of life from the server."""
 MAX_AGE = 10.0
 """Seconds that a cached policy is used at most without reading it again."""
 ANNOUNCE_TIMEOUT = LEASE + 0.5
@@ -25,7 +31,10 @@ MAX_NAMES = 1000
 and a longer message may arrive after the writer has gone on."""
 
 PREFIX = "allowlist:"
+CHANNEL = "allowlist"
 EVERYTHING = "*"
+_MAX_PAYLOAD = 7999
+_PER_PAYLOAD = _MAX_PAYLOAD // (LOCATOR_LENGTH + 1)
 
 
 def redis_pool(url: str, **options: Any) -> "ConnectionPool":
@@ -65,22 +74,42 @@ class Announcement:
 
 
 def announce(keys: "QuerySet[Any]", alias: str) -> None:
-    """Announce to every process that these keys change, once the transaction is committed."""
-    url = settings().FRESHNESS
-    if url is None:
-        return
-    # One more than are named is as good as all of them.
-    names = list(keys.using(alias).values_list("locator", flat=True)[: MAX_NAMES + 1])
-    if not names:
+    """Announce to every process that these keys change, if the transaction is committed."""
+    freshness = settings().FRESHNESS
+    if freshness is None:
         return
     connection = connections[alias]
+    is_redis = listening_alias(freshness, alias) is None
+    if not is_redis and connection.vendor != "postgresql":
+        return  # Nobody can listen there, so every request reads its key.
+    # One more than are named is as good as all of them.
+    names = list(keys.using(alias).values_list("locator", flat=True)[: MAX_NAMES + 1])
+    if names and is_redis:
+        _announce_after_commit(freshness, connection, names)
+    elif names:
+        _notify(connection, names)
+
+
+def _notify(connection: BaseDatabaseWrapper, names: list[str]) -> None:
+    """Have PostgreSQL push the names at the commit; it drops them at a rollback."""
+    if len(names) > MAX_NAMES:
+        names = [EVERYTHING]
+    payloads = [" ".join(names[at : at + _PER_PAYLOAD]) for at in range(0, len(names), _PER_PAYLOAD)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_notify(%s, payload) FROM unnest(%s::text[]) AS payload", [CHANNEL, payloads]
+        )
+
+
+def _announce_after_commit(url: str, connection: BaseDatabaseWrapper, names: list[str]) -> None:
+    """Have Redis push the names once the transaction is committed, together with its others."""
     waiting = next((hook[1] for hook in connection.run_on_commit if isinstance(hook[1], Announcement)), None)
     if waiting is not None:
         waiting.names.update(names)
         return
     # Without autocommit, nothing may wait for a commit but in an atomic block.
-    with transaction.atomic(using=alias, savepoint=False):
-        transaction.on_commit(Announcement(url, names), using=alias)
+    with transaction.atomic(using=connection.alias, savepoint=False):
+        transaction.on_commit(Announcement(url, names), using=connection.alias)
         # Before the project's own, one of which may be slow, or fail and stop the rest.
         connection.run_on_commit.insert(0, connection.run_on_commit.pop())
 

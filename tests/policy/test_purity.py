@@ -36,6 +36,7 @@ explanation
 """
 ROWS = """
 policy
+push
 conf  signals
 validators  checks
 models
