@@ -108,7 +108,7 @@ class Store:
                 value.read_at = epoch
 
     def close(self) -> None:
-        """Close the connection; the next decision opens another one."""
+        """Close the connection."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()

@@ -154,9 +154,10 @@ def find_cached(token: Token, now: datetime) -> ActivePolicy | None:
 
     Touches no connection, and no tenant's policy: only a connection knows which tenant is served.
     """
-    store = store_of(_cache)
+    alias = router.db_for_write(APIKey)
+    store = store_of(_cache, alias)
     epoch = None if store is None else store.current(may_connect=False)
-    cached = _cache.get(Name(router.db_for_write(APIKey), None, "locator", token.locator))
+    cached = _cache.get(Name(alias, None, "locator", token.locator))
     if epoch is None or cached is None or not cached.holds(epoch, now):
         raise NotCachedError
     return cached if cached.row.is_opened_by(token, now) else None
