@@ -183,6 +183,17 @@ def test_a_key_is_named_by_id_locator_or_token(shell: Shell, key: APIKey) -> Non
     assert shell("show", "-", stdin="").status == 1
 
 
+def test_a_token_comes_from_whatever_stands_for_standard_input(
+    key: APIKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(key.token))
+    call_command("allowlist", "revoke", "-")
+    assert row(key).revoked_at is not None
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(CommandError, match="“-” can't be read"):
+        call_command("allowlist", "show", "-")
+
+
 @pytest.mark.parametrize("name", ["0", "9" * 18, "9" * 50, "x", "a" * 12, "", "٣", "TOKEN", "a\nb", UNKNOWN])
 def test_a_name_without_a_key_is_refused_and_no_token_repeated(shell: Shell, key: APIKey, name: str) -> None:
     name = key.token[:-1] + "~" if name == "TOKEN" else name
@@ -305,6 +316,8 @@ REFUSED = {
     f"add KEY --domain {BLOG} --ip {SHOP}": "is a domain, not an IP address.",
     "add KEY --domain-file /nowhere": "“/nowhere” can't be read: No such file or directory.",
     "add KEY --domain-file /proc/self/mem": "can't be read",
+    "add KEY --domain-file /dev/zero": "“/dev/zero” is larger than 50 MB.",
+    "create Shop --creator a\udcff": "There is no user whose",
     "add KEY --domain-file TMP": "isn't UTF-8 text: see byte 2.",
     "remove KEY --domain b.example": "“b.example” isn't in the list.",
     f"remove KEY --domain {SHOP}": "needs at least one domain.",

@@ -3,6 +3,7 @@
 import re
 import sys
 from argparse import ArgumentTypeError
+from collections.abc import Callable
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -90,12 +91,7 @@ def read_file(name: str) -> str:
 
     Raises CommandError for a file that can't be read, or is too large.
     """
-    try:
-        data = _encoded(_stdin().read(MOST_BYTES + 1)) if name == STDIN else _bytes_of(Path(name))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        sentence = _("“%(file)s” can't be read: %(reason)s.") % {"file": safe(name), "reason": safe(reason)}
-        raise CommandError(sentence) from None
+    data = _bytes(name, lambda file: file.read(MOST_BYTES + 1))
     if len(data) > MOST_BYTES:
         raise CommandError(_("“%(file)s” is larger than 50 MB.") % {"file": safe(name)})
     try:
@@ -105,27 +101,25 @@ def read_file(name: str) -> str:
         raise CommandError(sentence % {"file": safe(name), "byte": error.start + 1}) from None
 
 
-def _bytes_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(MOST_BYTES + 1)
-
-
-def _stdin() -> Any:
-    """Return standard input as bytes, or as text where a program put a text stream in its place."""
-    return getattr(sys.stdin, "buffer", sys.stdin)
-
-
-def _encoded(data: str | bytes) -> bytes:
-    return data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-
-
 def first_line() -> str:
     """Return the first line of standard input: a token that must not be in the shell's history."""
+    return _bytes(STDIN, lambda file: file.readline(MOST_OF_A_LINE)).decode("utf-8", "replace").strip()
+
+
+def _bytes(name: str, read: Callable[[Any], str | bytes]) -> bytes:
+    """Return what ``read`` reads of the file; raise CommandError if it can't be read."""
     try:
-        line = _encoded(_stdin().readline(MOST_OF_A_LINE))
-    except OSError:
-        line = b""
-    return line.decode("utf-8", "replace").strip()
+        if name == STDIN:
+            # A program may have put a text stream in its place.
+            data = read(getattr(sys.stdin, "buffer", sys.stdin))
+        else:
+            with Path(name).open("rb") as file:
+                data = read(file)
+    except (OSError, ValueError, AttributeError) as error:  # A closed standard input is None.
+        reason = getattr(error, "strerror", None) or error
+        sentence = _("“%(file)s” can't be read: %(reason)s.") % {"file": safe(name), "reason": safe(reason)}
+        raise CommandError(sentence) from None
+    return data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
 
 
 def given_entries(kind: ListKind, options: dict[str, Any]) -> list[EntryInput] | None:
