@@ -1,17 +1,21 @@
 """Writers at the same moment, on the real database of the run, each on a connection of its own."""
 
+import io
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.exceptions import ValidationError
+from django.core.management import call_command
 from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
@@ -624,3 +628,27 @@ class TestLastUse:
             assert visit(key.token) == SERVED
             assert row(key).last_used_at != long_ago
             APIKey.objects.update(last_used_at=None)
+
+
+def test_imports_at_once_with_other_writers_are_each_loaded_whole_or_not_at_all(
+    key: APIKey, creator: User, tmp_path: Path
+) -> None:
+    keys = [key, APIKey.objects.create_key(name="Blog", creator=creator)[0]]
+
+    def policies(page: str) -> list[dict[str, Any]]:
+        lists = {"domain_mode": "listed", "allowed_domains": [page]}
+        return [{"locator": each.locator, "name": page[:50], **lists} for each in keys]
+
+    for name, content in (("one", policies(SHOP)), ("two", policies(BLOG)[::-1])):
+        (tmp_path / name).write_text(json.dumps(content))
+
+    def load(name: str) -> None:
+        call_command("allowlist", "import", str(tmp_path / name), stdout=io.StringIO())
+
+    adds = [partial(row(each).add_domains, [THIRD]) for each in keys * 2]
+    outcomes = at_once(partial(load, "one"), partial(load, "two"), *adds)
+    assert all(BUSY in str(each) for each in outcomes if isinstance(each, Exception))
+    assert [each for each in outcomes[:2] if each is None]
+    pages = {tuple(page for page in domains(each) if page != THIRD) for each in keys}
+    assert pages in ({(SHOP,)}, {(BLOG,)})
+    assert {row(each).name for each in keys} == {pages.pop()[0]}

@@ -80,6 +80,7 @@ ENTRY_FIELDS: dict[str, Callable[[], Any]] = {
 class EntryField(Field):
     """One entry of a list: a string or an object in, an object out."""
 
+    entry_fields = ENTRY_FIELDS
     default_error_messages = {
         "type": _(
             "Send an entry as a string, or as an object with “{column}” and optional “name” and “expires_at”."
@@ -98,11 +99,11 @@ class EntryField(Field):
         if not isinstance(data, dict) or not isinstance(data.get(column), str):
             self.fail("type", column=column)
         read_only = {"id", "in_force", "last_matched_at"}
-        writable = {column, *ENTRY_FIELDS}
+        writable = {column, *self.entry_fields}
         if errors := refused_names(data, data, writable, read_only, lambda: self._current(data)):
             raise serializers.ValidationError([sentence for each in errors.values() for sentence in each])
-        sent = [name for name in ENTRY_FIELDS if name in data]
-        given = {name: ENTRY_FIELDS[name]().run_validation(data[name]) for name in sent}
+        sent = [name for name in self.entry_fields if name in data]
+        given = {name: self.entry_fields[name]().run_validation(data[name]) for name in sent}
         return {column: str(data[column]), **given}
 
     def to_representation(self, value: Entry) -> dict[str, Any]:
@@ -125,8 +126,10 @@ def rows_of(key: APIKey, kind: ListKind) -> list[Entry]:
 class EntryListField(serializers.ListField):
     """A key's whole list."""
 
+    entry_field = EntryField
+
     def __init__(self, kind: ListKind, **kwargs: Any) -> None:
-        super().__init__(child=EntryField(kind), required=False, **kwargs)
+        super().__init__(child=self.entry_field(kind), required=False, **kwargs)
         self.kind = kind
 
     def get_value(self, dictionary: Any) -> Any:

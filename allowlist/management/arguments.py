@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from ..models.choices import Enforcement
 from ..policy.decision import Condition
-from . import explanations, keys
+from . import explanations, keys, policies
 from .calls import WRONG_USAGE, Subcommand
 from .reading import STDIN, date, duration, end, from_now
 
@@ -167,6 +167,19 @@ def _request(parser: ArgumentParser) -> None:
     parser.add_argument("--ip", metavar="I", help=_("the client's IP address"))
 
 
+def _named_keys(parser: ArgumentParser) -> None:
+    sentence = _("a key to export (default: all that aren't revoked)")
+    parser.add_argument("keys", metavar="KEY", nargs="*", help=sentence)
+
+
+def _file(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help=_("what export printed, or - for standard input"))
+    parser.add_argument("--dry-run", action="store_true", help=_("print what would change"))
+    sentence = _("create the keys that don't exist, with new tokens")
+    parser.add_argument("--create", action="store_true", help=sentence)
+    _creator(parser, required=False)
+
+
 def _age(parser: ArgumentParser) -> None:
     sentence = _("also delete the keys that were revoked before this date")
     parser.add_argument("--revoked-before", metavar="DATE", type=date, help=sentence)
@@ -187,5 +200,7 @@ SUBCOMMANDS = (
     Subcommand("take-over", "Make a user a key's creator.", keys.take_over, _handover),
     Subcommand("explain", "Print what a request with a key would get.", explanations.explain, _request),
     Subcommand("blocked", "Print what a key blocked.", explanations.blocked, _key),
+    Subcommand("export", "Print the policies of keys, without tokens.", policies.export, _named_keys),
+    Subcommand("import", "Make keys what an export says.", policies.import_, _file),
     Subcommand("prune", "Delete old blocked rows and old revoked keys.", keys.prune, _age),
 )

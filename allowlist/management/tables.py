@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from unicodedata import combining, east_asian_width
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
 WIDTH = 80
@@ -21,7 +22,7 @@ def safe(text: object) -> str:
 
 def as_json(value: Any) -> str:
     """Return ``value`` as JSON in ASCII, without any character that a terminal obeys."""
-    return json.dumps(value, indent=2).replace("\x7f", "\\u007f")
+    return json.dumps(value, indent=2, cls=DjangoJSONEncoder).replace("\x7f", "\\u007f")
 
 
 def moment(value: datetime | None, never: str = "-") -> str:

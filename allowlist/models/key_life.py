@@ -14,6 +14,7 @@ from ..policy.tokens import Environment, Kind, Token
 from .choices import Status
 from .edits import CREATED, KeyEdit, Problems
 from .keysets import KEY_FIELDS, saved_person
+from .list_edits import ListEdit
 from .lists import KINDS, EntryInput
 from .locks import writing
 from .tracked import TrackedModel
@@ -53,11 +54,21 @@ class KeyLife(TrackedModel):
         is_over = self.expires_at is not None and self.expires_at <= timezone.now()
         return Status.EXPIRED if is_over else Status.ACTIVE
 
-    def insert(self, alias: str, given: Collection[str], lists: Iterable[Iterable[EntryInput]]) -> Token:
-        """Write a new row with its two lists, and return its token. For ``create_key`` alone."""
+    def insert(
+        self,
+        alias: str,
+        given: Collection[str],
+        lists: Iterable[Iterable[EntryInput]],
+        start: Callable[[ListEdit, str | None, Iterable[EntryInput]], None] = ListEdit.start,
+        locator: str | None = None,
+    ) -> Token:
+        """Write a new row with its two lists, and return its token.
+
+        For ``create_key``, and for an import, which gives the locator.
+        """
         self.check_fields(["name", *given])
         chosen = {kind: getattr(self, kind.mode) for kind in KINDS if kind.mode in given}
-        token = Token.make(Kind(self.kind), Environment(self.environment))
+        token = Token.make(Kind(self.kind), Environment(self.environment), locator)
         self.locator, self.digest = token.locator, token.digest
         self.token = "" if self.kind == Kind.SECRET else token.text
         self.domain_mode = self.ip_mode = str(Mode.ALL)
@@ -66,7 +77,7 @@ class KeyLife(TrackedModel):
             edit, problems = KeyEdit(self, CREATED), Problems()
             for each, entries in zip(edit.lists, lists, strict=True):
                 with problems.collected():
-                    each.start(chosen.get(each.kind), entries)
+                    start(each, chosen.get(each.kind), entries)
             problems.raise_any()
             for name in ("name", "creator", *sorted(KEY_FIELDS)):
                 edit.note(name, None, self.serializable_value(name))

@@ -49,10 +49,20 @@ class ListEdit(ListRules):
             self.rows.delete()
             self.note_removed(rows)
 
-    def replace(self, entries: Iterable[EntryInput]) -> None:
+    def load(self, mode: str, entries: Iterable[EntryInput] | None) -> None:
+        """Give the list the mode and the entries of an export; entries stay as they are if they are None.
+
+        Ends may be past, and a disabled list may have entries.
+        """
+        self._set_mode(Mode(mode))
+        if entries is not None:
+            self.replace(entries, ends_may_be_past=True)
+
+    def replace(self, entries: Iterable[EntryInput], *, ends_may_be_past: bool = False) -> None:
         """Make the list exactly ``entries``; those listed already keep their row."""
         stored = {row.text: row for row in self._stored()}
-        wanted, _duplicates = read_entries(self.kind, self.rows.model, entries, stored)
+        model = self.rows.model
+        wanted, _duplicates = read_entries(self.kind, model, entries, stored, ends_may_be_past)
         self._delete([row for text, row in stored.items() if text not in wanted])
         for text, given in wanted.items():
             if text in stored:
@@ -194,7 +204,11 @@ class ListEdit(ListRules):
 
 
 def read_entries(
-    kind: ListKind, model: Any, entries: Iterable[EntryInput], stored: Collection[str]
+    kind: ListKind,
+    model: Any,
+    entries: Iterable[EntryInput],
+    stored: Collection[str],
+    ends_may_be_past: bool = False,
 ) -> tuple[dict[str, Given], list[str]]:
     """Return what was given by canonical string, in order, and the strings given twice or ``stored`` already.
 
@@ -206,7 +220,11 @@ def read_entries(
     errors: list[ValidationError] = []
     for index, given in enumerate(read_given(kind, entries)):
         try:
-            canonical = _canonical(kind, model, given, stored)
+            canonical = _canonical(kind, given, stored)
+            if given.name is not None:
+                model._meta.get_field("name").clean(given.name, None)
+            if not isinstance(given.expires_at, EllipsisType):
+                check_end(given.expires_at, may_be_past=ends_may_be_past)
         except ValidationError as error:
             errors += [problem(kind, each.messages[0], each.code, index) for each in error.error_list]
             if len(errors) >= MOST_ERRORS:
@@ -220,15 +238,9 @@ def read_entries(
     return wanted, duplicates
 
 
-def _canonical(kind: ListKind, model: Any, given: Given, stored: Collection[str]) -> str:
+def _canonical(kind: ListKind, given: Given, stored: Collection[str]) -> str:
     canonical = kind.canonical(given.text)
-    if canonical is None or canonical not in stored:
-        canonical = kind.clean(given.text)
-    if given.name is not None:
-        model._meta.get_field("name").clean(given.name, None)
-    if not isinstance(given.expires_at, EllipsisType):
-        check_end(given.expires_at)
-    return canonical
+    return canonical if canonical is not None and canonical in stored else kind.clean(given.text)
 
 
 def _kept_entries(kind: ListKind, removed: RemovedList) -> dict[str, Given]:

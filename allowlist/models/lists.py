@@ -160,14 +160,14 @@ IPS = ListKind(
 KINDS = (DOMAINS, IPS)
 
 
-def check_end(value: datetime | None) -> None:
+def check_end(value: datetime | None, *, may_be_past: bool = False) -> None:
     """Raise ValidationError for an end that is past, or too far away for databases to count."""
     if value is None:
         return
     if not 1 < value.year < 9999:
         sentence = _("This date is too far away. Leave it empty for an entry that doesn't expire.")
         raise ValidationError(sentence, code="overflow")
-    if value <= timezone.now():
+    if value <= timezone.now() and not may_be_past:
         sentence = _("This date is in the past. Choose a later one, or leave it empty.")
         raise ValidationError(sentence, code="past")
 
