@@ -20,6 +20,7 @@ The demo is at {service}/
   Listed, works:       {shop}/
   Listed, works:       {partner}/
   Not listed, blocked: {copycat}/
+  In an iframe:        {shop}/framed/  and  {copycat}/framed/
 
   The admin:           {service}/admin/   (login {login}, password {password})
   Add {copycat} to the key "{page_key}" there, then reload the page.
