@@ -1,5 +1,6 @@
 """A key's page: its fields, what it says above them, and the order of its parts."""
 
+from copy import copy
 from typing import Any
 
 from django.contrib import admin
@@ -11,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..forms.key_fields import FIXED, PASTED, controls
+from ..forms.pasting import offer
 from ..forms.rows import can_hold
 from ..forms.summary import STATUS_LABELS, count_entries, count_label, is_open, old_token_until, summary
 from ..models import APIKey
@@ -95,7 +97,18 @@ class KeyPageMixin(BlockedMixin):
         on_page = flatten_fieldsets(self.get_fieldsets(request, obj))
         for name in set(PASTED.values()).difference(on_page):
             del form.base_fields[name]
+        if obj is not None and request.method == "GET":
+            for name, text in request.session.pop(_left_out_of(obj), {}).items():
+                # The forms of all users share the field itself.
+                form.base_fields[name] = copy(form.base_fields[name])
+                form.base_fields[name].initial = text
         return form
+
+    def keep_left_out(self, request: HttpRequest, form: Any) -> None:
+        """Have the key's page show once more, in their boxes, the pasted entries that were left out."""
+        left_out = {PASTED[kind.field]: "\n".join(form.left_out(kind)) for kind in KINDS}
+        if kept := {name: text for name, text in left_out.items() if text}:
+            request.session[_left_out_of(form.instance)] = kept
 
     def get_formset_kwargs(self, request: HttpRequest, obj: APIKey, inline: Any, prefix: str) -> Any:
         """Return what a formset is built with; a list shows the page of rows that the address asks for."""
@@ -122,6 +135,11 @@ class KeyPageMixin(BlockedMixin):
             "last_fieldsets": rest[1:],
             "inline_admin_formsets": [each for each in inlines if each not in listed],
         }
+        form = context["adminform"].form
+        for each in found if form.is_bound else ():
+            entries = [] if obj is None else getattr(obj, each.kind.field).all()
+            each.offer = offer(each.kind, form.in_box(each.kind), {entry.text for entry in entries})
+        context["has_offer"] = any(each.offer for each in found)
         if obj is not None:
             # What was typed and refused is on the object too, but not in force.
             stored = obj if request.method != "POST" else self.get_object(request, str(obj.pk))
@@ -143,3 +161,7 @@ class KeyPageMixin(BlockedMixin):
             "is_open": open_,
             "old_token_until": old_token_until(key),
         }
+
+
+def _left_out_of(key: APIKey) -> str:
+    return f"allowlist_left_out_{key.pk}"

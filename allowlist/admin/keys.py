@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from ..conf import settings
 from ..forms.key_fields import PASTED, APIKeyForm, KeyForm
+from ..forms.pasting import ADD_VALID
 from ..forms.rows import EntryFormSet
 from ..forms.saving import UnconfirmedError, change, create, emptied
 from ..models import APIKey
@@ -108,6 +109,7 @@ class APIKeyAdmin(TrialMixin, KeyPageMixin, KeyListMixin, OwnerMixin, ModelAdmin
         notes = (self._change if change else self._create)(request, form, lists)
         form.instance.refresh_from_db()
         form.changed_data = [name for name in form.changed_data if name not in PASTED.values()]
+        self.keep_left_out(request, form)
         for note in notes:
             messages.warning(request, note)
         for formset in formsets:
@@ -144,6 +146,14 @@ class APIKeyAdmin(TrialMixin, KeyPageMixin, KeyListMixin, OwnerMixin, ModelAdmin
         # In the order in which other bulk writes lock keys, so that neither waits for the other.
         for key in sorted(queryset, key=lambda key: str(key.pk)):
             self.delete_model(request, key)
+
+    def response_change(self, request: HttpRequest, obj: APIKey) -> HttpResponse:
+        """Stay on the key's page if some pasted entries were left out: they are in the box again."""
+        if ADD_VALID in request.POST:
+            sent: Any = request.POST.copy()
+            sent["_continue"] = "1"
+            request.POST = sent
+        return super().response_change(request, obj)
 
     def response_add(
         self, request: HttpRequest, obj: APIKey, post_url_continue: str | None = None

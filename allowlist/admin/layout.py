@@ -19,6 +19,7 @@ class Section:
     mode: Any = None
     inline: Any = None
     paste: Any = None
+    offer: Any = None
     steps: list[Any] = field(default_factory=list)
 
 

@@ -13,10 +13,11 @@ from django.utils.translation import gettext, gettext_lazy
 
 from ..conf import settings
 from ..models import APIKey
-from ..models.lists import DOMAINS, IPS, EntryInput, ListKind
+from ..models.lists import DOMAINS, IPS, MOST_AT_ONCE, EntryInput, ListKind
 from ..policy.decision import Mode
 from ..policy.problems import split_pasted
 from ..policy.tokens import Kind
+from .pasting import ADD_VALID, sort_pasted
 
 if TYPE_CHECKING:
     ModelForm = forms.ModelForm[Any]
@@ -101,8 +102,18 @@ class KeyForm(ModelForm):
         return self.cleaned_data[name] if name in names else None
 
     def pasted(self, kind: ListKind) -> list[EntryInput]:
+        """Return the entries in the box of the list; only the valid ones if their user chose to add these."""
+        left_out = self.left_out(kind)
+        return [text for text in self.in_box(kind) if text not in left_out]
+
+    def in_box(self, kind: ListKind) -> list[str]:
         """Return the entries in the box of the list."""
-        return list(split_pasted(self.cleaned_data.get(PASTED[kind.field]) or ""))
+        return split_pasted(self.cleaned_data.get(PASTED[kind.field]) or "")
+
+    def left_out(self, kind: ListKind) -> dict[str, str]:
+        """Return the entries that its user chose to leave out, each with the sentence that says why."""
+        entries = self.in_box(kind) if ADD_VALID in self.data else []
+        return sort_pasted(kind, entries).wrong if len(entries) <= MOST_AT_ONCE else {}
 
 
 class RotateForm(forms.Form):

@@ -14,6 +14,7 @@ from ..models.lists import DOMAINS, IPS, KINDS, EntryInput, ListKind, read_given
 from ..policy.decision import Mode
 from ..policy.entries import display
 from .key_fields import FIXED, KeyForm
+from .pasting import left_out_notes
 
 NO_EFFECT = {
     DOMAINS.field: gettext_lazy("The new domains have no effect while “Allow all domains” is selected."),
@@ -43,7 +44,8 @@ def create(form: KeyForm, formsets: list[Any], creator: Any) -> tuple[APIKey, st
     key, token = APIKey.objects.create_key(creator=creator, **fields, **lists)
     for formset in formsets:
         formset.new_objects = list(formset.model.objects.filter(key=key))
-    return key, token, [note for kind in KINDS for note in _skipped(_repeated(kind, lists[kind.field]))]
+    notes = [note for kind in KINDS for note in _skipped(_repeated(kind, lists[kind.field]))]
+    return key, token, notes + _left_out(form)
 
 
 def change(edit: KeyEdit, form: KeyForm, formsets: list[Any]) -> list[str]:
@@ -55,7 +57,11 @@ def change(edit: KeyEdit, form: KeyForm, formsets: list[Any]) -> list[str]:
         with problems.collected():
             notes += _change_list(entries, form, formsets)
     problems.raise_any()
-    return notes
+    return notes + _left_out(form)
+
+
+def _left_out(form: KeyForm) -> list[str]:
+    return [note for kind in KINDS for note in left_out_notes(form.left_out(kind))]
 
 
 def _change_list(entries: ListEdit, form: KeyForm, formsets: list[Any]) -> list[str]:
