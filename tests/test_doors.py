@@ -1,4 +1,4 @@
-"""One table of requests through every door: DRF, plain views, async views, classes, Ninja."""
+"""One table of requests through every door: DRF, plain views, async views, classes, Ninja, WebSockets."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -15,7 +15,7 @@ from ninja import NinjaAPI
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from allowlist.contrib import ninja
+from allowlist.contrib import channels, ninja
 from allowlist.decorators import allowlisted
 from allowlist.models import APIKey
 from allowlist.permissions import IsAllowlisted
@@ -34,6 +34,7 @@ from tests.testing import (
     make_key,
     set_raw,
 )
+from tests.websockets import echo, open_socket
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.urls(__name__)]
 
@@ -331,9 +332,9 @@ ROWS = [
 ]
 
 
-def send(door: Door, row: Row, token: str | None) -> Reply:
-    """Send the row's request to the door."""
-    url, headers = door.url, dict(row.headers)
+def sent(row: Row, url: str, token: str) -> tuple[str, dict[str, str]]:
+    """Return the row's URL and headers, with the token in its place."""
+    headers = dict(row.headers)
     if row.place == "query":
         url += f"?key={token}"
     elif row.place == "path":
@@ -341,7 +342,13 @@ def send(door: Door, row: Row, token: str | None) -> Reply:
     elif row.place in ("Api-Key", "Bearer"):
         headers["Authorization"] = f"{row.place} {token}"
     elif row.place != "nowhere":
-        headers[row.place] = str(token)
+        headers[row.place] = token
+    return url, headers
+
+
+def send(door: Door, row: Row, token: str) -> Reply:
+    """Send the row's request to the door."""
+    url, headers = sent(row, door.url, token)
     at = {"ip" if door.send is call_async else "REMOTE_ADDR": row.ip}
     return door.send(url, None, headers, origin=row.origin, method=row.method, **at)
 
@@ -379,3 +386,16 @@ def test_every_door_responds_alike(row: Row, settings: Any) -> None:
             assert (door, body(reply)) == (door, body(reference))
         if door.has_headers or row.status != 200:
             assert (door, our_headers(reply)) == (door, our_headers(reference))
+    if row.method == "GET":
+        assert handshake(row, token) == (f"widget, {row.reason}" if row.status == 200 else (4403, row.reason))
+
+
+def handshake(row: Row, token: str) -> Any:
+    """Return what a WebSocket says that the row's request opens, or what it is closed with."""
+    url, headers = sent(row, "/", token)
+    if row.origin is not None:
+        headers["Origin"] = row.origin
+    kwargs = {"public_id": token} if row.place == "path" else {}
+    app = channels.Allowlisted(echo, readable=True, key_kwarg="public_id")
+    said, _protocol = open_socket(app, url, *headers.items(), ip=row.ip, kwargs=kwargs)
+    return said

@@ -1,6 +1,6 @@
 """One check for everything that isn't a DRF view: is the request served, and if not, with which response?"""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
@@ -50,14 +50,16 @@ def check(request: HttpRequest, enforcer: Enforcer) -> Verdict:
     return Verdict(access, None if access.served else enforcer.refusal(access))
 
 
-async def acheck(request: HttpRequest, enforcer: Enforcer) -> Verdict:
+async def acheck(
+    request: HttpRequest, enforcer: Enforcer, check_in_thread: Callable[..., Verdict] = check
+) -> Verdict:
     """Do what ``check`` does without blocking the event loop.
 
-    A thread does it, unless the answer is cached and nothing has to be written.
+    A thread does it, unless the decision needs only what is cached and nothing has to be written.
     """
     access = access_at_once(request, enforcer)
     if access is None or _calls_the_project(access, type(enforcer)):
-        return await sync_to_async(check)(request, enforcer)
+        return await sync_to_async(check_in_thread)(request, enforcer)
     return check(request, enforcer)
 
 
