@@ -28,6 +28,7 @@ copybutton_prompt_is_regexp = True
 html_theme = "furo"
 html_title = "django-allowlist"
 html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 html_copy_source = False
 html_show_sourcelink = False
 

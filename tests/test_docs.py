@@ -141,6 +141,13 @@ def test_every_module_has_a_sentence_on_the_page_about_the_code() -> None:
     assert all(sentence.endswith(".") for (sentence,) in sentences.values())
 
 
+def test_the_picture_of_the_code_has_the_packages_of_the_text() -> None:
+    text = (ROOT / "docs/explanation/architecture.md").read_text().partition("```text\n")[2]
+    lines = [re.split(r" {8,}", line.strip())[0] for line in text.partition("```")[0].splitlines()]
+    picture = re.findall(r'class="code bold"[^>]*>([^<]+)<', (ROOT / "docs/_static/rooms.svg").read_text())
+    assert [line.split() for line in picture] == [line.split() for line in lines]
+
+
 def test_the_readme_has_its_two_commands() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     assert [line for line in lines if line.startswith("python3 ")] == [

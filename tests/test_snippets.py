@@ -71,7 +71,9 @@ def test_the_python_of_a_page_runs(page: Path, of_the_project: dict[str, Any]) -
     for block in blocks(page, "python"):
         code = compile(runnable(block), str(page), "exec", dont_inherit=True)
         exec(code, names)  # noqa: S102 - it is our own documentation
-        assert list(conf.errors(names.pop("ALLOWLIST", {}))) == []
+        wrong = conf.errors(names.pop("ALLOWLIST", {}))
+        # A snippet may name a database of the reader's.
+        assert [each for each in wrong if "DATABASES has no" not in each] == []
 
 
 VARIES = re.compile(r"\b(?:[ps]k_(?:live|test)_\w+|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d))")
