@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.core.cache import cache
 
-from allowlist.enforcement import blocked
+from allowlist.testing import reset
 from tests import databases, services
 from tests.clock import Clock
 
@@ -78,7 +78,7 @@ def _empty_cache() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _nothing_counted() -> None:
     """Start each test without refusals that other tests counted."""
-    blocked.reset()
+    reset()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ from django.utils import timezone
 
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
 from allowlist.policy.tokens import Environment, Kind, Token
+from allowlist.testing import AllowlistClient
+from allowlist.testing import make_key as make_key
 
 SHOP, BLOG = "https://shop.example.com", "https://blog.example"
 """Pages that tests list."""
@@ -39,22 +41,6 @@ Reply = Any
 
 
 # Requests
-
-
-def make_key(
-    creator: Any = None,
-    domains: Sequence[Any] = (),
-    ips: Sequence[Any] = (),
-    *,
-    name: str = "widget",
-    **fields: Any,
-) -> tuple[APIKey, str]:
-    """Return a new key, restricted to what is listed, with its token."""
-    if domains:
-        fields["allowed_domains"] = domains
-    if ips:
-        fields["allowed_ips"] = ips
-    return APIKey.objects.create_key(name=name, creator=creator, **fields)
 
 
 def call(
@@ -137,7 +123,7 @@ UNDECIDED = Outcome(503, "undecided")
 
 def visit(token: str, origin: str | None = SHOP, ip: str = SERVER) -> Outcome:
     """Return how a request to a guarded view ends: sent by a page of ``origin``, or by a server if None."""
-    reply = call("/widget/alone/", token, origin=origin, REMOTE_ADDR=ip)
+    reply = AllowlistClient(token, origin, ip).get("/widget/alone/")
     return Outcome(reply.status_code, reason(reply))
 
 

@@ -94,7 +94,7 @@ def reset() -> None:
     _writer.calm()
 
 
-def _flush_before_reading(locator: str | None) -> None:
+def write_counts(locator: str | None = None) -> None:
     """Write what this process counted of one key, or of all if ``locator`` is None.
 
     What another thread is writing is there once that is done.
@@ -114,7 +114,7 @@ def _is_served_now(name: KeyName) -> bool:
     return name.schema == schema_of(connections[name.alias])
 
 
-before_reading.append(_flush_before_reading)
+before_reading.append(write_counts)
 
 
 def _flush(waiting: dict[KeyName, int], most: int | None) -> None:

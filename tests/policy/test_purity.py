@@ -42,7 +42,7 @@ validators  checks
 models
 enforcement
 permissions
-authentication  throttling  asgi  decorators
+authentication  throttling  asgi  decorators  testing
 contrib
 forms
 admin  api
