@@ -26,10 +26,10 @@ def client_address(request: HttpRequest) -> Address | None:
     """Return the client's address, or None if it cannot be known."""
     conf = settings()
     peer = _peer(request)
-    if conf.trusts_unix and (peer is None or peer == _ANY):
-        peer = None
-    elif peer is None or not _is_trusted(peer, conf):
+    if not _is_proxy(peer, conf):
         return peer
+    if conf.trusts_unix and peer == _ANY:
+        peer = None
     forwarded = request.META.get(conf.client_ip_meta)
     if forwarded is None:
         return peer
@@ -40,11 +40,7 @@ def client_address(request: HttpRequest) -> Address | None:
 def ignores_header(request: HttpRequest) -> bool:
     """Return whether the request has the header, but from a peer that isn't a trusted proxy."""
     conf = settings()
-    if conf.client_ip_meta not in request.META:
-        return False
-    peer = _peer(request)
-    is_socket = conf.trusts_unix and (peer is None or peer == _ANY)
-    return not is_socket and (peer is None or not _is_trusted(peer, conf))
+    return conf.client_ip_meta in request.META and not _is_proxy(_peer(request), conf)
 
 
 def _walk(hops: Iterable[str], conf: Settings) -> Address | None:
@@ -64,6 +60,12 @@ def _parse_hop(hop: str) -> Address | None:
         if port is not None and parse_port(port) is None:
             return None
     return parse_address(text)
+
+
+def _is_proxy(peer: Address | None, conf: Settings) -> bool:
+    if conf.trusts_unix and (peer is None or peer == _ANY):
+        return True
+    return peer is not None and _is_trusted(peer, conf)
 
 
 def _is_trusted(address: Address, conf: Settings) -> bool:

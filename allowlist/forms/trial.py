@@ -14,10 +14,11 @@ from ..enforcement.responses import RefusalResponses
 from ..models import APIKey
 from ..models.explaining import KeyExplanation, read_address
 from ..models.lists import DOMAINS, IPS
-from ..policy.decision import Rule
+from ..policy.decision import Reason, Rule
 from ..policy.entries import display
 from ..policy.explanation import RuleVerdict
 from ..validators import near_sentence
+from .blocked_section import PRIVATE, is_private
 from .key_fields import HEADINGS
 from .summary import IDLE
 
@@ -95,7 +96,7 @@ def rule_lines(found: KeyExplanation) -> list[dict[str, Any]]:
             "kind": KIND_OF[verdict.rule],
             "heading": HEADINGS[KIND_OF[verdict.rule].field],
             "verdict": VERDICTS[verdict.passed],
-            "sentence": _rule_sentence(verdict),
+            "sentence": _rule_sentence(verdict, found.ip or ""),
             "nearest": [
                 {"sentence": near_sentence(near, seen[verdict.rule]), "suggestion": near.suggestion}
                 for near in verdict.nearest
@@ -105,9 +106,12 @@ def rule_lines(found: KeyExplanation) -> list[dict[str, Any]]:
     ]
 
 
-def _rule_sentence(verdict: RuleVerdict) -> str:
+def _rule_sentence(verdict: RuleVerdict, ip: str) -> str:
+    """Return what the rule finds; nothing if the entries that come near say it better."""
     if verdict.reason is not None:
-        return RefusalResponses().get_hint(verdict.reason)
+        if verdict.reason is Reason.IP_NOT_LISTED and is_private(ip):
+            return str(PRIVATE)
+        return "" if verdict.nearest else RefusalResponses().get_hint(verdict.reason)
     if verdict.entry is not None:
         return _("“%(entry)s” is listed and matches.") % {"entry": display(verdict.entry)}
     return _("This list doesn't count for this request.")
