@@ -74,8 +74,9 @@ def refuse(key: APIKey, origin: str, times: int = 1) -> None:
 
 def note(key: APIKey, page: Origin, times: int = 1) -> None:
     """Count refused requests from a page."""
+    source, now = Source(page, lambda: None), timezone.now()
     for _ in range(times):
-        blocked.note_blocked(row_of(key), Reason.ORIGIN_NOT_LISTED, Source(page, lambda: None), False)
+        blocked.note_blocked(row_of(key), Reason.ORIGIN_NOT_LISTED, source, False, now)
 
 
 def row_of(key: APIKey, known: dict[int, lookup.Row] = {}) -> lookup.Row:  # noqa: B006 - remembers
@@ -218,7 +219,7 @@ def test_a_failure_to_count_is_logged_and_refuses_as_ever(caplog: pytest.LogCapt
         raise OSError("no more threads")
 
     access = Source(Origin("https", "evil.example.net", 443), broken)
-    blocked.note_blocked(row_of(key), Reason.ORIGIN_MISSING, access, False)
+    blocked.note_blocked(row_of(key), Reason.ORIGIN_MISSING, access, False, timezone.now())
     assert warnings(caplog) == ["A blocked request could not be counted."]
 
 
@@ -718,7 +719,7 @@ def test_a_fork_drops_the_parent_s_counts_and_locks() -> None:
 def test_an_address_is_only_worked_out_if_it_is_recorded(caplog: pytest.LogCaptureFixture) -> None:
     key, _token = make_key(**DOMAINS_ONLY)
     source = Source(Origin("https", "evil.example.net", 443), lambda: pytest.fail("It was."))
-    blocked.note_blocked(row_of(key), Reason.ORIGIN_NOT_LISTED, source, False)
+    blocked.note_blocked(row_of(key), Reason.ORIGIN_NOT_LISTED, source, False, timezone.now())
     assert seen(key) == [("origin_not_listed", EVIL, "", 1, 0)]
 
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Hashable
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
@@ -48,7 +48,12 @@ class Access:
     """What was decided about one request; the view finds it as ``request.allowlist``."""
 
     def __init__(
-        self, request: HttpRequest, reader: KeySource, presented: Any, judgment: "_Judgment"
+        self,
+        request: HttpRequest,
+        reader: KeySource,
+        presented: Any,
+        judgment: "_Judgment",
+        now: datetime,
     ) -> None:
         decision, source, found, embedding = judgment
         row = None if found is None else found.row
@@ -63,6 +68,7 @@ class Access:
         self._request = request
         self._presented = presented
         self._row = row
+        self._decided_at = now
         self._reported = False
         is_final = decision.allowed or (reader.opens_frame and embedding is None)
         self.only_reports = not is_final and _only_reports(decision.reason, row)
@@ -92,7 +98,7 @@ class Access:
         self._reported = True
         reason = self.decision.reason
         if self._row is not None and reason is not None:
-            note_blocked(self._row, reason, self.source, self.only_reports)
+            note_blocked(self._row, reason, self.source, self.only_reports, self._decided_at)
         if logger.isEnabledFor(logging.INFO):
             logger.info("%s: %s (%s).", self._subject(), reason, self._whence())
         if request_refused.has_listeners(sender):
@@ -132,17 +138,13 @@ def access_of(request: HttpRequest, reader: KeySource, view: Any = None, given: 
     CSRF check, and StillDecidingError. An error while deciding is a refusal, ``undecided``.
     """
     decided, path = _decided(request), key_in_path(view) or reader.in_path
-    reads_token, name = _reads_token(reader), _name(reader, path)
+    name = _name(reader, path)
     if (access := decided.get(name)) is None:
         if name in decided:
             raise StillDecidingError
         decided[name] = None
         try:
-            if reads_token:
-                get_key = partial(read_credential, request, path)
-            else:
-                get_key = partial(reader.get_key, request if given is None else given, view)
-            access = decided[name] = _decide(request, reader, get_key)
+            access = decided[name] = _decide(request, reader, path, view, given)
         finally:
             if access is None:
                 del decided[name]
@@ -174,7 +176,7 @@ def _decide_at_once(request: HttpRequest, reader: KeySource) -> Access | None:
         raise
     except Exception:  # noqa: BLE001 - that nothing is cached, or what the decision in a thread logs
         return None
-    access, found = Access(request, reader, presented, judgment), judgment.found
+    access, found = Access(request, reader, presented, judgment, now), judgment.found
     must_write = found is not None and access.served and is_use_due(found, judgment.decision, now)
     return None if must_write else access
 
@@ -207,12 +209,15 @@ class _Judgment(NamedTuple):
     embedding: Embedding | None = None
 
 
-def _decide(request: HttpRequest, reader: KeySource, get_key: Callable[[], Any]) -> Access:
+def _decide(request: HttpRequest, reader: KeySource, path: str | None, view: Any, given: Any) -> Access:
     source, now = read_source(request), timezone.now()
     # If it fails, nobody knows what the key would have been read from.
     presented: Any = Ellipsis
     try:
-        presented = get_key()
+        if _reads_token(reader):
+            presented = read_credential(request, path)
+        else:
+            presented = reader.get_key(request if given is None else given, view)
         judgment = _judge(request, reader, presented, source, now)
     except SuspiciousOperation:
         raise
@@ -221,7 +226,7 @@ def _decide(request: HttpRequest, reader: KeySource, get_key: Callable[[], Any])
         judgment = _Judgment(REFUSALS[Reason.UNDECIDED], source)
     if reader.uses_cookies and not isinstance(presented, Credential | None):
         _check_csrf(request)
-    access = Access(request, reader, presented, judgment)
+    access = Access(request, reader, presented, judgment, now)
     if judgment.found is not None and access.served:
         note_use(judgment.found, judgment.decision, now)
     return access

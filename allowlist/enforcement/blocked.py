@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from ipaddress import ip_network
 from threading import Event, Lock, Thread
 from typing import Any
@@ -17,7 +18,6 @@ from typing import Any
 from django.core import mail
 from django.db import DatabaseError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.utils import timezone
 
 from ..conf import settings
 from ..models.blocked import before_reading
@@ -49,13 +49,13 @@ _PREFIX = {4: 24, 6: 48}
 _sums = Sums()
 
 
-def note_blocked(row: Row, reason: Reason, source: Source, is_reported: bool) -> None:
-    """Count a request that a rule of the key refused. Never raises."""
+def note_blocked(row: Row, reason: Reason, source: Source, is_reported: bool, now: datetime) -> None:
+    """Count a request that a rule of the key refused ``now``. Never raises."""
     if reason.rule not in (Rule.DOMAIN, Rule.IP) or not settings().BLOCKED_PER_KEY:
         return
     try:
         name = KeyName(row.alias, schema_of(connections[row.alias]), row["locator"])
-        _sums.count(name, _place(reason, source), is_reported, timezone.now())
+        _sums.count(name, _place(reason, source), is_reported, now)
         _writer.wake()
     except Exception:
         logger.exception("A blocked request could not be counted.")

@@ -7,7 +7,6 @@ soon as a change is committed.
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
@@ -49,13 +48,8 @@ class UnstableKeyError(Exception):
     """The key changed between each two of many reads, so no state of it can be decided by."""
 
 
-class Name(NamedTuple):
-    """How a row is found: whose rows they are, and the value of a unique column."""
-
-    alias: str
-    schema: str | None
-    column: str
-    value: Any
+Name = tuple[str, str | None, str, Any]
+"""How a row is found: the database and the tenant whose rows they are, and the value of a unique column."""
 
 
 def schema_of(connection: BaseDatabaseWrapper) -> str | None:
@@ -111,11 +105,11 @@ class Row:
             return False
         return self.environment in settings().ENVIRONMENTS
 
-    def is_opened_by(self, token: Token, now: datetime) -> bool:
-        """Return whether ``token`` is this key's, and the key active."""
+    def is_opened_by(self, token: Token | None, now: datetime) -> bool:
+        """Return whether the key is active, and ``token`` its own; None if it was found without a token."""
         if not self.is_active(now):
             return False
-        if compare_digest(self.digest, token.digest):
+        if token is None or compare_digest(self.digest, token.digest):
             return True
         until = self["previous_until"]
         return until is not None and until > now and compare_digest(self["previous_digest"], token.digest)
@@ -141,12 +135,12 @@ class ActivePolicy:
 
 def find_by_token(token: Token, now: datetime) -> ActivePolicy | None:
     """Return the key that ``token`` opens now; None if unknown, revoked, expired or not accepted here."""
-    return find("locator", token.locator, now, lambda row: row.is_opened_by(token, now))
+    return _find("locator", token.locator, now, token)
 
 
 def find_by_pk(pk: Any, now: datetime) -> ActivePolicy | None:
     """Return the key with this primary key; None if unknown, revoked, expired or not accepted here."""
-    return find("id", pk, now, lambda row: row.is_active(now))
+    return _find("id", pk, now, None)
 
 
 def find_cached(token: Token, now: datetime) -> ActivePolicy | None:
@@ -157,29 +151,29 @@ def find_cached(token: Token, now: datetime) -> ActivePolicy | None:
     alias = router.db_for_write(APIKey)
     store = store_of(_cache, alias)
     epoch = None if store is None else store.current(may_connect=False)
-    cached = _cache.get(Name(alias, None, "locator", token.locator))
+    cached = _cache.get((alias, None, "locator", token.locator))
     if epoch is None or cached is None or not cached.holds(epoch, now):
         raise NotCachedError
     return cached if cached.row.is_opened_by(token, now) else None
 
 
-def find(column: str, value: Any, now: datetime, accepts: Callable[[Row], bool]) -> ActivePolicy | None:
-    """Return the key whose ``column`` is ``value``, with its policy ``now``, if ``accepts`` takes its row.
+def _find(column: str, value: Any, now: datetime, token: Token | None) -> ActivePolicy | None:
+    """Return the key whose ``column`` is ``value``, with its policy ``now``, if ``token`` opens it.
 
     Raises DatabaseError, UnstableKeyError, and ValueError for a row with an invalid mode, condition or date.
     """
     connection = connections[router.db_for_write(APIKey)]
     store = store_of(_cache, connection.alias)
-    name = Name(connection.alias, schema_of(connection), column, value)
+    name = connection.alias, schema_of(connection), column, value
     epoch = None if store is None or connection.in_atomic_block else store.current()
     cached = _cache.get(name)
     if cached is not None and cached.lists.until is not None and cached.lists.until <= now:
         cached = None
     if store is None or epoch is None:
-        return _read(connection, name, cached, now, accepts)
+        return _read(connection, name, cached, now, token)
     if cached is not None and epoch.covers(cached.read_at) and cached.conf is settings():
-        return cached if accepts(cached.row) else None
-    found = _read(connection, name, cached, now, accepts)
+        return cached if cached.row.is_opened_by(token, now) else None
+    found = _read(connection, name, cached, now, token)
     if found is not None and connection.autocommit:
         store.confirm(found, epoch)
     return found
@@ -190,7 +184,7 @@ def _read(
     name: Name,
     cached: ActivePolicy | None,
     now: datetime,
-    accepts: Callable[[Row], bool],
+    token: Token | None,
 ) -> ActivePolicy | None:
     """Read the key's row. Read its lists too, unless they are cached or the row isn't accepted.
 
@@ -199,7 +193,7 @@ def _read(
     conf, lists = settings(), None if cached is None else cached.lists
     for _attempt in range(_ATTEMPTS):
         row = _read_row(connection, name, None if cached is None else cached.row)
-        if row is None or not accepts(row):
+        if row is None or not row.is_opened_by(token, now):
             return None
         if cached is not None and cached.row is row and cached.conf is conf:
             return cached
@@ -212,15 +206,17 @@ def _read(
             # Changes are announced by locator, whichever column the row was found by.
             _cache.put(name, row["locator"], found, weight)
             return found
-    raise UnstableKeyError(f"The key with {name.column} {name.value} changed at each of {_ATTEMPTS} reads.")
+    _alias, _schema, column, value = name
+    raise UnstableKeyError(f"The key with {column} {value} changed at each of {_ATTEMPTS} reads.")
 
 
 def _read_row(connection: BaseDatabaseWrapper, name: Name, known: Row | None) -> Row | None:
     """Return the key's row as it is now: ``known`` itself while the database returns the same."""
-    read = statement.read(connection, name.column, name.value)
-    if not read:
-        return None
-    return known if known is not None and known.read == read else Row(connection, name.column, read)
+    _alias, _schema, column, value = name
+    read = statement.read(connection, column, value)
+    if known is not None and known.read == read:
+        return known
+    return Row(connection, column, read) if read else None
 
 
 def _read_lists(row: Row, now: datetime) -> Lists | None:

@@ -96,7 +96,13 @@ class Sums:
     def count(self, name: KeyName, place: Place, is_reported: bool, now: datetime) -> None:
         """Count one refused request, unless even with less room for each key there is none left."""
         with self._lock:
-            self._add(name, place, Tally(1, int(is_reported), now, now))
+            known = self._keys.get(name, {}).get(place)
+            if known is None:
+                self._add(name, place, Tally(1, int(is_reported), now, now))
+            else:
+                known.count += 1
+                known.reported += is_reported
+                known.last = max(known.last, now)
 
     def put_back(self, name: KeyName, tallies: Tallies) -> None:
         """Count what was taken and could not be written yet."""

@@ -1,7 +1,7 @@
 """When a key was used and its entries matched: ``last_used_at`` and ``last_matched_at``."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import partial
@@ -43,16 +43,17 @@ def note_use(found: ActivePolicy, decision: Decision, now: datetime) -> None:
 
 def is_use_due(found: ActivePolicy, decision: Decision, now: datetime) -> bool:
     """Return whether ``note_use`` would write."""
-    return _is_stale(found.row.used_at, now, USED_AGAIN) or any(_stale_matches(found, decision, now))
+    return _is_stale(found.row.used_at, now, USED_AGAIN) or bool(_stale_matches(found, decision, now))
 
 
-def _stale_matches(found: ActivePolicy, decision: Decision, now: datetime) -> Iterator[tuple[ListKind, str]]:
-    """Yield each entry that matched and has no recent ``last_matched_at``, as far as this process knows."""
-    for kind, text in ((DOMAINS, decision.domain_entry), (IPS, decision.ip_entry)):
-        if text is not None and _is_stale(
-            found.lists.matched_at.get((kind.column, text)), now, MATCHED_AGAIN
-        ):
-            yield kind, text
+def _stale_matches(found: ActivePolicy, decision: Decision, now: datetime) -> list[tuple[ListKind, str]]:
+    """Return each entry that matched and has no recent ``last_matched_at`` that this process knows of."""
+    matched_at = found.lists.matched_at
+    return [
+        (kind, text)
+        for kind, text in ((DOMAINS, decision.domain_entry), (IPS, decision.ip_entry))
+        if text is not None and _is_stale(matched_at.get((kind.column, text)), now, MATCHED_AGAIN)
+    ]
 
 
 def _is_stale(at: datetime | None, now: datetime, after: timedelta) -> bool:

@@ -43,6 +43,9 @@ class Rule(StrEnum):
 class Reason(StrEnum):
     """Why a request is refused. Part of the public API: stable and never translated."""
 
+    rule: Rule
+    """The rule that refused."""
+
     ORIGIN_NOT_LISTED = "origin_not_listed"
     ORIGIN_OPAQUE = "origin_opaque"
     ORIGIN_MALFORMED = "origin_malformed"
@@ -58,11 +61,6 @@ class Reason(StrEnum):
     SECRET_KEY_IN_BROWSER = "secret_key_in_browser"
     EMBED_TOKEN_INVALID = "embed_token_invalid"
     UNDECIDED = "undecided"
-
-    @property
-    def rule(self) -> Rule:
-        """Return the rule that refused."""
-        return _RULES[self]
 
 
 _RULES = {
@@ -82,6 +80,9 @@ _RULES = {
     Reason.EMBED_TOKEN_INVALID: Rule.KEY,
     Reason.UNDECIDED: Rule.ERROR,
 }
+for _reason, _rule in _RULES.items():
+    _reason.rule = _rule
+
 REASON_WITHOUT_ORIGIN = {
     NoOrigin.OPAQUE: Reason.ORIGIN_OPAQUE,
     NoOrigin.MALFORMED: Reason.ORIGIN_MALFORMED,
