@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 
 from allowlist.contrib.corsheaders import is_guarded
 from allowlist.decorators import allowlisted, embeddable
+from allowlist.enforcement.access import access_of
 from allowlist.models import BlockedSource
 from allowlist.permissions import IsAllowlisted
 from tests.testapp.views import AloneView
@@ -411,6 +412,13 @@ def test_an_embed_token_opens_no_frame() -> None:
     embed_token = embed(token).content.decode().split("|")[2]
     assert_refused(embed(token, f"{OWN}/", {"X-Embed-Token": embed_token}))
     assert embed(token, headers={"X-Embed-Token": "forged"}).status_code == 200
+
+
+def test_what_else_is_decided_about_the_request_opens_no_frame() -> None:
+    _key, token = make_key()
+    request = RequestFactory().get(f"/?key={token}", headers=FRAME)
+    assert access_of(request, IsAllowlisted()).served
+    assert_refused(frame(request))
 
 
 def test_a_host_that_no_browser_could_name_is_a_bad_request() -> None:

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import pytest
 from django.core import signing
-from django.test import override_settings
+from django.test import RequestFactory, override_settings
 from django.urls import include, path
 
-from allowlist.enforcement.embedding import Embedding
+from allowlist.enforcement.embedding import Embedding, read_embedding
 from allowlist.models import APIKey, BlockedSource
 from allowlist.permissions import IsAllowlisted
 from allowlist.policy.origins import Origin
@@ -203,6 +203,7 @@ def bad_tokens(key: APIKey) -> list[str]:
         f"{good}, {good}",
         f"{good}\0",
         f"{good}é",
+        f"{good}\udcff",
         "\udcff",
         "\0" * 100,
         foreign,
@@ -337,8 +338,7 @@ def test_responses_vary_on_the_token() -> None:
         assert "X-Embed-Token" in send(token, embed)["Vary"]
 
 
-def test_no_token_costs_more_than_a_millisecond() -> None:
-    key, token = make_key(domains=[SHOP])
-    for bad in bad_tokens(key):
-        send(token, bad)
-        assert is_done_within(0.02, lambda bad=bad: send(token, bad)), bad[:80]  # type: ignore[misc]
+def test_a_huge_token_costs_no_more_than_an_honest_one() -> None:
+    key, _token = make_key(domains=[SHOP])
+    request = RequestFactory().post("/", headers={"X-Embed-Token": embed_token(key) + ":" * 10_000_000})
+    assert is_done_within(0.002, lambda: read_embedding(request, OWN_ORIGIN, key.locator))
