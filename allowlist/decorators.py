@@ -69,7 +69,7 @@ def embeddable(*views: Any, **options: Any) -> Any:
 
 
 def _decorate(decorator: str, views: tuple[Any, ...], guard: Guard) -> Any:
-    """Return the first of ``views``, guarded, or a decorator if there are none."""
+    """Return the first of ``views``, guarded; without views, a decorator."""
     if len(views) > 1:
         raise TypeError(f"{decorator}() takes one view, and its options by name.")
 

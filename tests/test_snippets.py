@@ -14,9 +14,10 @@ from unittest.mock import MagicMock
 import pytest
 from django.contrib import admin
 from django.dispatch import Signal
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from allowlist import conf
+from allowlist.enforcement.client_ip import client_address
 from allowlist.models import APIKey
 from tests.conftest import MakeUser, User
 from tests.testapp.models import Project
@@ -115,7 +116,7 @@ def test_the_api_responds_as_the_reference_shows(client: Client, creator: User, 
 
 
 CALLS = """
-from django.test import Client
+from django.test import Client, RequestFactory
 client = Client(SERVER_NAME="localhost", headers={"X-API-Key": token})
 for origin in ("https://shop.example.com", "https://copycat.example"):
     response = client.get("/widget/config", headers={"Origin": origin})
@@ -147,3 +148,30 @@ def test_the_example_of_the_readme_works_in_a_new_project(tmp_path: Path) -> Non
         "200 None https://shop.example.com",
         "403 origin_not_listed https://copycat.example",
     ]
+
+
+CLIENT, LIE = "198.51.100.9", "203.0.113.7"
+BEHIND = {
+    "Find the client's IP behind a proxy": ("10.0.0.6", f"{LIE}, {CLIENT}, 10.0.0.5"),
+    "nginx": ("127.0.0.1", f"{LIE}, {CLIENT}"),
+    "AWS ALB": ("10.0.3.4", f"{LIE}, {CLIENT}"),
+    "Kubernetes": ("10.244.1.5", CLIENT),
+    "Heroku": ("10.1.2.3", f"{LIE}, {CLIENT}"),
+    "Cloudflare": ("127.0.0.1", f"{LIE}, {CLIENT}, 173.245.48.10"),
+}
+"""What Django gets behind each platform: the peer's address, and the header after a client's lie."""
+
+
+@pytest.mark.parametrize("platform", BEHIND)
+def test_the_setting_for_a_platform_finds_the_client(platform: str, settings: Any) -> None:
+    page = (ROOT / "docs/how-to/proxies.md").read_text()
+    section = re.split(rf"^##? {platform}$", page, flags=re.MULTILINE)[1].split("\n## ")[0]
+    (shown,) = re.findall(r"^```python\n(ALLOWLIST.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {}
+    exec(shown, names)  # noqa: S102 - it is our own documentation
+    settings.ALLOWLIST = names["ALLOWLIST"]
+    peer, forwarded = BEHIND[platform]
+    request = RequestFactory().get("/", REMOTE_ADDR=peer, headers={"X-Forwarded-For": forwarded})
+    assert str(client_address(request)) == CLIENT
+    direct = RequestFactory().get("/", REMOTE_ADDR=CLIENT, headers={"X-Forwarded-For": LIE})
+    assert str(client_address(direct)) == CLIENT

@@ -83,7 +83,7 @@ class Access:
 
     @cached_property
     def embed_token(self) -> str | None:
-        """Return a new embed token for the frame that is served; None if there is no frame."""
+        """Return a new embed token for the frame that is served; None without a frame."""
         return self.embedding.to_token() if self.served and self.embedding is not None else None
 
     @property
@@ -263,7 +263,7 @@ def _judge_frame(request: HttpRequest, source: Source, found: ActivePolicy) -> _
 
 
 def _find(presented: Any, source: Source, now: datetime, find_token: FindByToken) -> ActivePolicy | Reason:
-    """Return the key that the request presents, or why there is none."""
+    """Return the key that the request presents, or why it has no valid one."""
     if presented is None:
         return Reason.KEY_MISSING
     if isinstance(presented, Credential):

@@ -18,7 +18,7 @@ CONNECT_WAIT = 0.2
 """Seconds that a request waits for a new connection at most. What remains is done at later requests."""
 APPLICATION = {"application_name": "django-allowlist"}
 LISTEN = f"LISTEN {CHANNEL}"
-# A pooler may hand each statement to another session, and one session's LISTEN is no use to the next.
+# A pooler may hand each statement to another session, and LISTEN is in force for one session only.
 PROOF = f"SELECT pg_backend_pid() = {{pid}} AND '{CHANNEL}' IN (SELECT pg_listening_channels())"
 LOST = (
     "LISTEN doesn't last on this connection. If a pooler such as PgBouncer is in between, set "

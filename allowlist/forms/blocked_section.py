@@ -119,7 +119,7 @@ def blocked_section(key: APIKey, page_number: str | None = None) -> BlockedSecti
 
 def with_blocked(keys: QuerySet[APIKey]) -> QuerySet[APIKey]:
     """Return the keys as ``blocked_in_words`` takes them, with the number in the same statement."""
-    # A plain queryset: the list of keys is no reason to write what this process counted.
+    # A plain queryset: showing the list of keys doesn't write what this process counted.
     rows: QuerySet[BlockedSource] = QuerySet(BlockedSource).filter(
         key=OuterRef("pk"), last_seen_at__gt=oldest_shown()
     )

@@ -1,6 +1,6 @@
 """Announce changed keys to every process, through the server that ``FRESHNESS`` names.
 
-PostgreSQL is told within the transaction, and tells the processes if it commits. Redis is told after it.
+PostgreSQL gets the names within the transaction, and passes them on if it commits. Redis gets them after it.
 """
 
 import logging
