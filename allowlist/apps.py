@@ -13,7 +13,7 @@ class AllowlistConfig(AppConfig):
 
     def ready(self) -> None:
         """Import the modules that register themselves."""
-        from . import checks  # noqa: F401
+        from . import checks, view_checks  # noqa: F401
 
         if apps.is_installed("corsheaders"):
             from .contrib import corsheaders

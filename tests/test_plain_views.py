@@ -14,7 +14,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.test import AsyncRequestFactory, Client, RequestFactory
-from django.urls import path
+from django.urls import include, path
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import cache_page
@@ -31,6 +31,7 @@ from allowlist.permissions import IsAllowlisted, IsAllowlistedQuietly
 from allowlist.policy.decision import Reason
 from allowlist.signals import request_refused
 from allowlist.throttling import APIKeyRateThrottle
+from allowlist.view_checks import check_guarded_views
 from tests.clock import Clock
 from tests.redis_server import running_redis
 from tests.testing import EVIL, SHOP, body, call, call_async, make_key, reason, used_now
@@ -555,3 +556,64 @@ def test_other_decorators_may_stand_between(token: str) -> None:
 
     request = RequestFactory().post("/", headers={"X-API-Key": token})
     assert Widget.as_view()(request).status_code == 403
+
+
+@method_decorator(allowlisted, name="get")
+class OneHandler(ClassBased):
+    """Guarded on one method alone."""
+
+    dispatch = View.dispatch
+
+
+@method_decorator(allowlisted(permission=Unauthorized), name="dispatch")
+class Twice(ClassBased):
+    """Guarded, as its base is."""
+
+
+@method_decorator([allowlisted, allowlisted], name="dispatch")
+class TwiceAtOnce(View):
+    """Guarded twice by one decorator."""
+
+
+@method_decorator(allowlisted, name="dispatch")
+class Decorated(DRFView):
+    """A view of DRF's with a plain view's guard."""
+
+
+@method_decorator(csrf_exempt, name="dispatch")
+class Right(ClassBased):
+    """Guarded once, with another decorator around it."""
+
+
+class Misplaced:
+    """Class-based views that are guarded in the wrong place, which no decorator can see."""
+
+    urlpatterns = [
+        path("one/", OneHandler.as_view()),
+        path("", include([path("twice/", cache_page(60)(Twice.as_view()))])),
+        path("twice/at/once/", TwiceAtOnce.as_view()),
+        path("drf/", Decorated.as_view()),
+        path("right/", Right.as_view()),
+        *urlpatterns,
+    ]
+
+
+def test_a_system_check_finds_classes_that_are_guarded_in_the_wrong_place(settings: Any) -> None:
+    assert check_guarded_views() == []
+    settings.ROOT_URLCONF = Misplaced
+    names = f"{__name__}."
+    assert [error.msg.removeprefix(names) for error in check_guarded_views()] == [
+        "OneHandler has a guard on get() alone: other methods are open, and the CSRF check stays.",
+        "Twice is guarded twice.",
+        "TwiceAtOnce is guarded twice.",
+        "Decorated is a DRF view, and a decorator guards it.",
+    ]
+    settings.ROOT_URLCONF = None
+    assert check_guarded_views() == []
+
+
+@pytest.mark.parametrize("kind", [Twice, TwiceAtOnce])
+def test_a_class_that_is_guarded_twice_serves_nobody(kind: Any, token: str) -> None:
+    request = RequestFactory().get("/", headers={"X-API-Key": token, "Origin": SHOP})
+    with pytest.raises(TypeError, match="guarded already"):
+        kind.as_view()(request)

@@ -5,19 +5,13 @@ unless the server refuses the handshake. Once it is accepted, nothing is checked
 """
 
 import logging
-from collections.abc import MutableMapping
-from io import BytesIO
-from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
-from django.core.handlers.asgi import ASGIRequest
-from django.db import connections
-from django.http import HttpRequest
 
 from ..asgi import Application, Message, Receive, Send
 from ..decorators import expect_key_kwarg, expect_permission
 from ..enforcement.access import Access
-from ..enforcement.checking import Enforcer, Verdict, acheck, check
+from ..enforcement.handshakes import check_handshake
 from ..permissions import IsAllowlisted
 from ..policy.decision import Reason
 
@@ -25,7 +19,6 @@ logger = logging.getLogger("allowlist")
 
 CLOSE_CODE = 4403
 """The code that a readable refusal closes with."""
-_SCHEMES = {"ws": "http", "wss": "https"}
 
 
 class Allowlisted:
@@ -78,7 +71,7 @@ class Allowlisted:
         kwargs = scope.get("url_route", {}).get("kwargs", {})
         try:
             enforcer = self._permission.reading(kwargs, self._key_kwarg)
-            access, refusal = await acheck(_handshake(scope), enforcer, _check_in_thread)
+            access, refusal = await check_handshake(scope, enforcer)
         except SuspiciousOperation as error:
             logger.warning("Refused a suspicious WebSocket: %s", error)
             return Reason.UNDECIDED
@@ -94,31 +87,3 @@ class Allowlisted:
         subprotocol = next(iter(scope.get("subprotocols", ())), None)
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
         await send({"type": "websocket.close", "code": CLOSE_CODE, "reason": str(reason)})
-
-
-def _handshake(scope: MutableMapping[str, Any]) -> HttpRequest:
-    """Return the handshake as a request. Of two ``Origin`` headers it has both, which is malformed."""
-    query: Any = scope.get("query_string", b"")
-    as_http = {
-        "type": "http",
-        "method": "GET",
-        "scheme": _SCHEMES.get(scope.get("scheme", "ws"), "http"),
-        # Bytes that aren't UTF-8 are no reason to fail.
-        "query_string": query.decode("latin1") if isinstance(query, bytes) else query,
-    }
-    return ASGIRequest({**scope, **as_http}, BytesIO())
-
-
-def _check_in_thread(request: HttpRequest, enforcer: Enforcer) -> Verdict:
-    """Do what ``check`` does, around which Django closes no old connections: this isn't an HTTP request."""
-    _close_old_connections()
-    try:
-        return check(request, enforcer)
-    finally:
-        _close_old_connections()
-
-
-def _close_old_connections() -> None:
-    for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:  # As in a TestCase.
-            connection.close_if_unusable_or_obsolete()

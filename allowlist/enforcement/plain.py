@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import partial, wraps
+from itertools import count
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
@@ -52,7 +53,18 @@ def guarded(view: Any, guard: Guard) -> Any:
 
     for name, value in (("csrf_exempt", True), ("login_required", False), ("allowlist_guard", guard)):
         setattr(guarded_view, name, value)
+    # Decorators copy a view's attributes, so each use leaves one that no other use replaces.
+    setattr(guarded_view, f"{_USE}{next(_numbers)}", True)
     return guarded_view
+
+
+_USE = "_allowlist_guarded_"
+_numbers = count()
+
+
+def count_guards(view: Any) -> int:
+    """Return how many guards are around ``view``. More than one can only be by ``method_decorator``."""
+    return sum(name.startswith(_USE) for name in getattr(view, "__dict__", ()))
 
 
 def guard_of_view(view: Any) -> Guard | None:

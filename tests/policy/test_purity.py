@@ -42,7 +42,7 @@ validators  checks
 models
 enforcement
 permissions
-authentication  throttling  asgi  decorators  testing
+authentication  throttling  asgi  decorators  view_checks  testing
 contrib
 forms
 admin  api
