@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 from allowlist.contrib.corsheaders import is_guarded
 from allowlist.decorators import allowlisted, embeddable
 from allowlist.enforcement.access import access_of
+from allowlist.enforcement.frame_guard import FrameRefused
 from allowlist.models import BlockedSource
 from allowlist.permissions import IsAllowlisted
 from tests.testapp.views import AloneView
@@ -451,6 +452,14 @@ def test_without_templates_the_sentence_is_there_all_the_same(
     assert_refused(reply)
     assert sentence(reply) == f"The page that embeds this frame hides its origin. {NAMES_ORIGIN}"
     assert "allowlist/embed_refused.html can't be rendered." in caplog.text
+
+
+@pytest.mark.parametrize("templates", [True, False])
+def test_a_sentence_never_becomes_markup(settings: Any, templates: bool) -> None:
+    settings.TEMPLATES = settings.TEMPLATES if templates else []
+    page = FrameRefused(403, "<script>alert(1)</script>", '"><img src=x>').content.decode()
+    assert "<script" not in page
+    assert "<img" not in page
 
 
 def test_a_frame_s_document_is_open_to_no_script_of_another_page() -> None:

@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 
 import pytest
 from django.core import signing
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import RequestFactory, override_settings
 from django.urls import include, path
 
+from allowlist.decorators import allowlisted
 from allowlist.enforcement.embedding import Embedding, read_embedding
 from allowlist.models import APIKey, BlockedSource
 from allowlist.permissions import IsAllowlisted
@@ -50,6 +52,18 @@ class ByName(IsAllowlisted):
         return APIKey.objects.get(name=view.kwargs["name"])
 
 
+@allowlisted
+def plain(request: HttpRequest) -> HttpResponse:
+    """Return a response."""
+    return JsonResponse({})
+
+
+@allowlisted
+async def asynchronous(request: HttpRequest) -> HttpResponse:
+    """Return a response."""
+    return JsonResponse({})
+
+
 urlpatterns = [
     path(
         "widget/",
@@ -58,6 +72,8 @@ urlpatterns = [
                 path("alone/", AloneView.as_view()),
                 path("paired/", PairedView.as_view()),
                 path("in-path/<str:public_id>/", PathView.as_view()),
+                path("plain/", plain),
+                path("async/", asynchronous),
                 path("named/<str:name>/", AloneView.as_view(permission_classes=[ByName])),
             ]
         ),
@@ -84,16 +100,15 @@ def outcome(reply: Reply) -> Outcome:
 # What a frame's scripts send
 
 
-@pytest.mark.parametrize("view", ["alone", "paired", "in-path/{token}"])
+@pytest.mark.parametrize("view", ["alone", "paired", "in-path/{token}", "plain", "async"])
 def test_a_listed_page_s_frame_is_served_with_its_token_alone(view: str) -> None:
     key, token = make_key(domains=[SHOP])
     view = view.format(token=token)
     assert outcome(send(token, embed_token(key), view=view)) == SERVED
     assert outcome(send(token, None, view=view)) == NOT_LISTED
-    assert (
-        outcome(send(token, embed_token(key, page=Origin("https", "blog.example", 443)), view=view))
-        == NOT_LISTED
-    )
+    elsewhere = embed_token(key, page=Origin("https", "blog.example", 443))
+    assert outcome(send(token, elsewhere, view=view)) == NOT_LISTED
+    assert outcome(send(token, "forged", view=view)) == INVALID_TOKEN
 
 
 def test_without_the_header_a_frame_is_judged_by_its_own_origin() -> None:
@@ -265,6 +280,14 @@ def test_a_token_ends_at_its_age_and_is_renewed_from_half_of_it(clock: Clock, ma
         clock.advance(1)
         assert outcome(send(token, embed)) == INVALID_TOKEN
         assert outcome(send(token, fresh)) == SERVED
+
+
+@pytest.mark.parametrize("view", ["plain", "async"])
+def test_a_plain_view_s_response_carries_a_fresh_token_too(clock: Clock, view: str) -> None:
+    key, token = make_key(domains=[SHOP])
+    embed = embed_token(key)
+    clock.advance(HOUR - 1)
+    assert outcome(send(token, send(token, embed, view=view)["X-Embed-Token"])) == SERVED
 
 
 def test_a_refused_request_gets_no_fresh_token(clock: Clock) -> None:
