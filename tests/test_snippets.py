@@ -53,6 +53,9 @@ def of_the_project(make_user: MakeUser, monkeypatch: pytest.MonkeyPatch) -> dict
     key, token = APIKey.objects.create_key(name="Shop", creator=user, allowed_domains=["shop.example.com"])
     monkeypatch.setattr(Signal, "connect", lambda *args, **kwargs: None)
     monkeypatch.setattr(admin, "register", lambda *models: lambda registered: registered)
+    for package in ("auditlog.models", "simple_history.models"):
+        monkeypatch.setitem(sys.modules, package, MagicMock())
+        monkeypatch.setitem(sys.modules, package.partition(".")[0], MagicMock())
     return {
         "user": user,
         "key": key,
