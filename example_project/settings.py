@@ -53,6 +53,8 @@ MIDDLEWARE = [
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # First, so that the example's templates override those of allowlist.pages.
+        "DIRS": recipes.template_folders(RECIPE),
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -73,6 +75,7 @@ DATABASES = {
 }
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
 
+LOGIN_REDIRECT_URL = "/security/"
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True

@@ -11,7 +11,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include("allowlist.urls")),
     path("widget/frame/", views.frame, name="widget-frame"),
-    path("security/", include("allowlist.pages.urls")),
+    path("", include("example_project.configurator.customer_urls")),
     path("api/widget/v1/config", views.ConfigView.as_view(), name="widget-config"),
     path("api/widget/v1/submit", views.SubmitView.as_view(), name="widget-submit"),
 ]

@@ -123,6 +123,7 @@ def test_refusals_are_logged_with_reason_and_key_but_without_the_token(demo: Dem
 def test_the_demo_prints_where_to_look(demo: Demo) -> None:
     for host in ("shop.localhost", "partner.localhost", "copycat.localhost"):
         assert demo.url(host) in demo.output
+    assert f"{demo.url('localhost', '/security/')}   (login demo, password demo)" in demo.output
     assert f"{demo.url('localhost', '/admin/')}   (login demo, password demo)" in demo.output
     assert f"curl -i -H 'X-API-Key: {demo.server_token}' {demo.url('127.0.0.1', CONFIG)}" in demo.output
 

@@ -1,17 +1,23 @@
 """The creator's pages over HTTP: what customers see and type, what it writes, and what it says."""
 
 import re
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages import get_messages
 from django.contrib.sessions.models import Session
 from django.contrib.staticfiles import finders
 from django.db import connection
 from django.db.models import QuerySet
-from django.test import Client
+from django.template import engines
+from django.test import Client, RequestFactory
+from django.urls import include
+from django.urls import path as route
 from django.utils import timezone
 
 from allowlist.models import APIKey
@@ -23,6 +29,7 @@ from tests.pages import Fields, Page, Security, rows
 from tests.testapp.models import Invoice
 from tests.testing import statements
 
+ROOT = Path(__file__).parent.parent
 TOKEN = re.compile(r"[ps]k_(?:live|test)_[a-z0-9]{12}[A-Za-z0-9]{32}")
 WIRE = 40_000
 """How many bytes a page may have."""
@@ -451,3 +458,58 @@ def test_static_files_load_nothing() -> None:
         text = Path(str(finders.find(f"allowlist/{name}"))).read_text()
         assert not re.search(r"https?://|url\(|@import", text)
         assert len(text) < WIRE / 4
+
+
+# In pages of a project's own
+
+
+def test_the_tag_puts_a_keys_settings_into_any_page(key: APIKey, creator: User, stranger: User) -> None:
+    for user, shown in ((creator, True), (stranger, False), (AnonymousUser(), False)):
+        request = RequestFactory().get("/project/7/")
+        request.user = user
+        template = engines["django"].from_string("{% load allowlist %}{% allowlist_key key %}")
+        html = template.render({"key": key}, request)
+        assert ("example.com" in html) is shown
+        assert shown or not html.strip()
+        if shown:
+            page = Page(html)
+            assert (page.fields["next"], f'action="/security/{key.pk}/"' in html) == ("/project/7/", True)
+            client = Client()
+            client.force_login(creator)
+            response: Any = client.post(f"/security/{key.pk}/", {**page.fields, "name": "Renamed"})
+            assert response.headers["Location"] == "/project/7/"
+            assert client.post(f"/security/{key.pk}/", {**page.fields, "name": ""}).status_code == 200
+
+
+def test_pages_work_below_a_prefix_that_captures(site: Security, key: APIKey, settings: Any) -> None:
+    settings.ROOT_URLCONF = f"{__name__}"
+    site.base = "/orgs/7/security/"
+    page = site.get("")
+    assert f"/orgs/7/security/{key.pk}/" in page.links
+    fields = {**site.get(f"{key.pk}/").fields, "paste_domains": "another-site.com"}
+    page = site.saved(f"{key.pk}/", fields)
+    assert page.messages[-1].startswith("“another-site.com” doesn't match https://www.another-site.com.")
+    assert site.saved(f"{key.pk}/delete/", {}).messages == ["Deleted the key."]
+
+
+urlpatterns = [route("orgs/<int:org>/security/", include("allowlist.pages.urls"))]
+
+WITHOUT_ADMIN = """
+from django.conf import settings
+settings.configure(
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "allowlist"],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    ROOT_URLCONF="allowlist.pages.urls",
+)
+import django
+django.setup()
+from django.urls import reverse
+print(reverse("key-list"))
+"""
+
+
+def test_a_project_without_the_admin_has_the_pages() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT_ADMIN], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert (run.stdout, run.stderr) == ("/\n", "")

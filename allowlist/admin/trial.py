@@ -1,29 +1,21 @@
 """“Test a request”: what a request with a key would get, rule by rule, and what would allow it."""
 
-from itertools import islice
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from ..enforcement.client_ip import client_address
-from ..forms.entry_notes import siblings
-from ..forms.trial import RequestForm, how_we_see, key_hint, rule_lines
+from ..forms.trial import RequestForm, how_we_see, key_hint, rule_lines, sibling_offers
 from ..models import APIKey
 from ..models.entries import Entry
 from ..models.lists import DOMAINS, IPS
-from ..policy.entries import display
 from ..signals import acting_as
 from .ownership import check_owner
 from .step_pages import StepsMixin
-
-MOST_SIBLINGS = 3
-"""How many domains are offered at once."""
 
 
 class TrialMixin(StepsMixin):
@@ -55,17 +47,9 @@ class TrialMixin(StepsMixin):
 
     def offer_siblings(self, request: HttpRequest, key: APIKey, added: list[Entry]) -> None:
         """Offer www.example.com where example.com was added, and the other way round."""
-        listed = [entry.text for entry in key.allowed_domains.all()]
-        for entry, page in islice(siblings(added, listed), MOST_SIBLINGS):
-            url = reverse(f"{self.admin_site.name}:allowlist_apikey_test", args=[key.pk])
-            sentence = _("“%(entry)s” doesn't match %(page)s. Do you use that too?") % {
-                "entry": display(entry.text),
-                "page": display(str(page)),
-            }
-            query = urlencode({"origin": page, "ip": ""})
-            messages.info(
-                request, format_html('{} <a href="{}?{}">{}</a>', sentence, url, query, _("Add it"))
-            )
+        url = reverse(f"{self.admin_site.name}:allowlist_apikey_test", args=[key.pk])
+        for offer in sibling_offers(key, added, url):
+            messages.info(request, offer)
 
     def _add(self, request: HttpRequest, key: APIKey) -> HttpResponse:
         kind = DOMAINS if request.POST.get("list") == DOMAINS.field else IPS

@@ -1,10 +1,15 @@
 """“Test a request”: the parts of a request, and what each rule of a key finds in it."""
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -12,6 +17,7 @@ from ..conf import settings
 from ..enforcement.client_ip import client_address, ignores_header
 from ..enforcement.responses import RefusalResponses
 from ..models import APIKey
+from ..models.entries import Entry
 from ..models.explaining import KeyExplanation, read_address
 from ..models.lists import DOMAINS, IPS
 from ..policy.decision import Reason, Rule
@@ -19,10 +25,13 @@ from ..policy.entries import display
 from ..policy.explanation import RuleVerdict
 from ..validators import near_sentence
 from .blocked_section import PRIVATE, is_private
+from .entry_notes import siblings
 from .key_fields import HEADINGS
 from .summary import IDLE
 
 KIND_OF = {Rule.DOMAIN: DOMAINS, Rule.IP: IPS}
+MOST_SIBLINGS = 3
+"""How many domains are offered at once."""
 VERDICTS = {
     True: gettext_lazy("passed"),
     False: gettext_lazy("failed"),
@@ -123,3 +132,18 @@ def key_hint(found: KeyExplanation) -> str:
         return ""
     idle = IDLE.get(found.key_status)
     return str(idle) if idle else RefusalResponses().get_hint(found.reason)
+
+
+def sibling_offers(key: APIKey, added: list[Entry], url: str) -> Iterator[SafeString]:
+    """Yield an offer of www.example.com where example.com was added, and the other way round.
+
+    Each has a link to the page at ``url``, on which requests are tested.
+    """
+    listed = [entry.text for entry in key.allowed_domains.all()]
+    for entry, page in islice(siblings(added, listed), MOST_SIBLINGS):
+        sentence = _("“%(entry)s” doesn't match %(page)s. Do you use that too?") % {
+            "entry": display(entry.text),
+            "page": display(str(page)),
+        }
+        query = urlencode({"origin": page, "ip": ""})
+        yield format_html('{} <a href="{}?{}">{}</a>', sentence, url, query, _("Add it"))

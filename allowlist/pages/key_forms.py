@@ -9,6 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.models import inlineformset_factory, modelform_factory
 from django.http import QueryDict
+from django.utils.translation import gettext as _
 
 from ..conf import settings
 from ..forms.entry_help import empty_help, entry_help, example_of
@@ -49,6 +50,7 @@ class PageRows(EntryFormSet):
         if form.instance.pk is None:
             kind = form.instance.kind
             form.fields[kind.column].widget.attrs["placeholder"] = example_of(kind)
+            form.fields["name"].widget.attrs["placeholder"] = _("Optional")
 
 
 def _row_field(db_field: Any, **kwargs: Any) -> Any:

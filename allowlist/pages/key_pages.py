@@ -12,7 +12,9 @@ from django.utils.translation import gettext as _
 
 from ..conf import settings
 from ..forms.saving import UnconfirmedError, change, create, emptied
+from ..forms.trial import sibling_offers
 from ..models import APIKey
+from ..models.lists import DOMAINS
 from ..models.locks import writing
 from ..signals import acting_as
 from . import handover, once
@@ -92,10 +94,18 @@ class KeyView(KeyPageView):
                 self.say(messages.SUCCESS, _("Saved."))
                 for note in notes:
                     self.say(messages.WARNING, note)
+                self._offer_siblings(forms)
                 return self._next()
         # The form's key has what was typed and refused. What is in force is read again.
         self.key = self.find()
         return self._form(forms)
+
+    def _offer_siblings(self, forms: KeyForms) -> None:
+        for rows in forms.rows:
+            if rows.model.kind is DOMAINS and rows.new_objects:
+                url = address(self.request, "key-check", self.key.pk)
+                for offer in sibling_offers(self.key, rows.new_objects, url):
+                    self.say(messages.INFO, offer)
 
     def _save(self, forms: KeyForms) -> list[str]:
         with writing(router.db_for_write(APIKey)):

@@ -6,7 +6,10 @@
     permissions.py   the permission subclass, if status or body differ
     views.py, urls.py   endpoints shaped like the product's own (models.py if it has models)
     demo.py          set_up() and embed(), see ``base``
+    templates/       what its settings page says in words of its own
 """
+
+from pathlib import Path
 
 NAMES = ("impler", "innkept", "security-page", "token-access", "mimicbot")
 
@@ -14,3 +17,10 @@ NAMES = ("impler", "innkept", "security-page", "token-access", "mimicbot")
 def package(name: str) -> str:
     """Return the package of the recipe called ``name``."""
     return f"{__name__}.{name.replace('-', '_')}"
+
+
+def template_folders(name: str) -> list[Path]:
+    """Return the folders whose templates override those of apps: the recipe's, if any, and the example's."""
+    example = Path(__file__).parent.parent
+    own = [example / "recipes" / name.replace("-", "_") / "templates"] if name else []
+    return [*own, example / "templates"]

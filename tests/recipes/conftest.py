@@ -18,4 +18,5 @@ def recipe(request: pytest.FixtureRequest, settings: Any) -> str | None:
     settings.RECIPE = name
     settings.ALLOWLIST = load(name, "settings").ALLOWLIST
     settings.ROOT_URLCONF = f"{recipes.package(name)}.urls"
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": recipes.template_folders(name)}]
     return str(name)

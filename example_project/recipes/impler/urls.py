@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 from example_project.recipes.base import front_page
 
@@ -14,6 +14,7 @@ DOMAINS: dict[str, Any] = {"get": "retrieve", "put": "save_domains", "patch": "s
 urlpatterns = [
     path("", front_page, name="front-page"),
     path("admin/", admin.site.urls),
+    path("", include("example_project.configurator.customer_urls")),
     path("v1/widget", WidgetView.as_view(), name="widget"),
     path("v1/imports", ImportsView.as_view(), name="imports"),
     path("v1/projects", ProjectsView.as_view(), name="projects"),

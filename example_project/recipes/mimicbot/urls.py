@@ -13,6 +13,7 @@ BOT = BotViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete"
 urlpatterns = [
     path("", front_page, name="front-page"),
     path("admin/", admin.site.urls),
+    path("", include("example_project.configurator.customer_urls")),
     path("api/", include("allowlist.urls")),
     path("api/bots", BOTS, name="bots"),
     path("api/bots/<int:pk>", BOT, name="bot"),

@@ -10,6 +10,7 @@ from .views import ResourcesView
 urlpatterns = [
     path("", front_page, name="front-page"),
     path("admin/", admin.site.urls),
+    path("", include("example_project.configurator.customer_urls")),
     path("api/", include("allowlist.urls")),
     path("v1/resources", ResourcesView.as_view(), name="resources"),
 ]

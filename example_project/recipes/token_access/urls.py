@@ -10,6 +10,7 @@ from .views import OrdersView
 urlpatterns = [
     path("", front_page, name="front-page"),
     path("admin/", admin.site.urls),
+    path("", include("example_project.configurator.customer_urls")),
     path("api/", include("allowlist.urls")),
     path("api/v1/orders", OrdersView.as_view(), name="orders"),
 ]

@@ -22,6 +22,7 @@ The demo is at {service}/
   Not listed, blocked: {copycat}/
   In an iframe:        {shop}/framed/  and  {copycat}/framed/
 
+  A customer's page:   {service}/security/   (login {login}, password {password})
   The admin:           {service}/admin/   (login {login}, password {password})
   Add {copycat} to the key "{page_key}" there, then reload the page.
 
@@ -92,7 +93,9 @@ class Command(BaseCommand):
             (f"{'Listed' if site.listed else 'Not listed'}", f"{addresses.of(site.host)}/")
             for site in demo.SITES.values()
         ]
-        lines += [("The admin", f"{addresses.service}/admin/  ({demo.LOGIN}, password {demo.PASSWORD})")]
+        login = f"({demo.LOGIN}, password {demo.PASSWORD})"
+        lines += [("A customer's page", f"{addresses.service}/security/  {login}")]
+        lines += [("The admin", f"{addresses.service}/admin/  {login}")]
         lines += current().set_up(demo.make_user(), addresses)
         self.stdout.write(f"\nThe {settings.RECIPE} recipe is at {addresses.service}/\n")
         for label, text in lines:
