@@ -191,6 +191,17 @@ def test_an_invalid_change_gets_a_sentence_beside_its_field(
     assert "Works on 2 sites and from 1 IP address, if both match; blocks everything else." in page.text
 
 
+def test_the_valid_lines_of_the_box_are_added_and_the_others_stay(site: Security, key: APIKey) -> None:
+    fields = {**site.get(f"{key.pk}/").fields, "paste_domains": "new-shop.com\na b\n*.com"}
+    refused = site.refused(f"{key.pk}/", fields)
+    assert "2 entries can't be added. The errors above say why." in refused.text
+    assert "Add the valid entry" in refused.text
+    page = site.saved(f"{key.pk}/", {**refused.fields, "_add_valid": "1"})
+    assert "new-shop.com" in texts(key)
+    assert page.fields["paste_domains"] == "a b\n*.com"
+    assert site.get(f"{key.pk}/").fields["paste_domains"] == ""
+
+
 def test_emptying_a_list_is_asked_about_and_can_be_undone(site: Security, key: APIKey) -> None:
     fields = {**site.get(f"{key.pk}/").fields, "domain_mode": "all", "name": "Renamed"}
     asked = Page(site.send(f"{key.pk}/", fields).content.decode())

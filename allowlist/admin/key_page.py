@@ -1,6 +1,5 @@
 """A key's page: its fields, what it says above them, and the order of its parts."""
 
-from copy import copy
 from typing import Any
 
 from django.contrib import admin
@@ -11,7 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..forms.key_fields import FIXED, PASTED, controls
+from ..forms.key_fields import FIXED, PASTED, controls, show_left_out
 from ..forms.pasting import offer
 from ..forms.rows import can_hold
 from ..forms.summary import STATUS_LABELS, count_entries, count_label, is_open, old_token_until, summary
@@ -98,17 +97,8 @@ class KeyPageMixin(BlockedMixin):
         for name in set(PASTED.values()).difference(on_page):
             del form.base_fields[name]
         if obj is not None and request.method == "GET":
-            for name, text in request.session.pop(_left_out_of(obj), {}).items():
-                # The forms of all users share the field itself.
-                form.base_fields[name] = copy(form.base_fields[name])
-                form.base_fields[name].initial = text
+            show_left_out(request, form, obj)
         return form
-
-    def keep_left_out(self, request: HttpRequest, form: Any) -> None:
-        """Have the key's page show once more, in their boxes, the pasted entries that were left out."""
-        left_out = {PASTED[kind.field]: "\n".join(form.left_out(kind)) for kind in KINDS}
-        if kept := {name: text for name, text in left_out.items() if text}:
-            request.session[_left_out_of(form.instance)] = kept
 
     def get_formset_kwargs(self, request: HttpRequest, obj: APIKey, inline: Any, prefix: str) -> Any:
         """Return what a formset is built with; a list shows the page of rows that the address asks for."""
@@ -161,7 +151,3 @@ class KeyPageMixin(BlockedMixin):
             "is_open": open_,
             "old_token_until": old_token_until(key),
         }
-
-
-def _left_out_of(key: APIKey) -> str:
-    return f"allowlist_left_out_{key.pk}"

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from ..conf import settings
-from ..forms.key_fields import PASTED, APIKeyForm, KeyForm
+from ..forms.key_fields import PASTED, APIKeyForm, KeyForm, keep_left_out
 from ..forms.pasting import ADD_VALID
 from ..forms.rows import EntryFormSet
 from ..forms.saving import UnconfirmedError, change, create, emptied
@@ -109,7 +109,7 @@ class APIKeyAdmin(TrialMixin, KeyPageMixin, KeyListMixin, OwnerMixin, ModelAdmin
         notes = (self._change if change else self._create)(request, form, lists)
         form.instance.refresh_from_db()
         form.changed_data = [name for name in form.changed_data if name not in PASTED.values()]
-        self.keep_left_out(request, form)
+        keep_left_out(request, form)
         for note in notes:
             messages.warning(request, note)
         for formset in formsets:

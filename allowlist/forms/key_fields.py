@@ -3,17 +3,19 @@
 The models judge what is typed. A page shows what they refuse on the form.
 """
 
+from copy import copy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
 
 from ..conf import settings
 from ..models import APIKey
-from ..models.lists import DOMAINS, IPS, MOST_AT_ONCE, EntryInput, ListKind
+from ..models.lists import DOMAINS, IPS, KINDS, MOST_AT_ONCE, EntryInput, ListKind
 from ..policy.decision import Mode
 from ..policy.problems import split_pasted
 from ..policy.tokens import Kind
@@ -180,3 +182,23 @@ class APIKeyForm(KeyForm):
         if typed.get("kind") == Kind.SECRET and typed.get(DOMAINS.mode) == Mode.LISTED:
             self.add_error(DOMAINS.mode, ValidationError(SECRET_MODE, code="secret_key"))
         return super().clean()
+
+
+def keep_left_out(request: HttpRequest, form: KeyForm) -> None:
+    """Have the key's page show once more, in their boxes, the pasted entries that were left out."""
+    left_out = {PASTED[kind.field]: "\n".join(form.left_out(kind)) for kind in KINDS}
+    if kept := {name: text for name, text in left_out.items() if text}:
+        request.session[_left_out_of(form.instance)] = kept
+
+
+def show_left_out(request: HttpRequest, form_class: Any, key: APIKey) -> None:
+    """Have the form show what ``keep_left_out`` kept for the key."""
+    for name, text in request.session.pop(_left_out_of(key), {}).items():
+        if name in form_class.base_fields:
+            # The forms of all users share the field itself.
+            form_class.base_fields[name] = copy(form_class.base_fields[name])
+            form_class.base_fields[name].initial = text
+
+
+def _left_out_of(key: APIKey) -> str:
+    return f"allowlist_left_out_{key.pk}"

@@ -8,12 +8,13 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.models import inlineformset_factory, modelform_factory
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext as _
 
 from ..conf import settings
 from ..forms.entry_help import empty_help, entry_help, example_of
-from ..forms.key_fields import FIXED, HEADINGS, PASTED, APIKeyForm, controls
+from ..forms.key_fields import FIXED, HEADINGS, PASTED, APIKeyForm, controls, show_left_out
+from ..forms.pasting import Offer, offer
 from ..forms.rows import TEXT_FIELD, EntryForm, EntryFormSet, can_hold
 from ..forms.summary import count_entries, count_label
 from ..models import AllowedDomain, AllowedIP, APIKey
@@ -87,6 +88,7 @@ class Section:
     example: str
     empty: str
     """What the list does while it is empty, if it is."""
+    offer: Offer | None = None
     steps: list[Any] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -99,11 +101,21 @@ class Section:
 class KeyForms:
     """The forms of one key, or of a new one, as shown or as sent."""
 
-    def __init__(self, key: APIKey | None, sent: Mapping[str, Any] | None, query: QueryDict) -> None:
+    def __init__(
+        self,
+        key: APIKey | None,
+        sent: Mapping[str, Any] | None,
+        query: QueryDict,
+        request: HttpRequest | None = None,
+    ) -> None:
+        """Take the request of a key's own page, which shows once more what was left out before."""
         self.key = key
         instance = APIKey(environment=settings().ENVIRONMENTS[0]) if key is None else key
         kinds = [kind for kind in KINDS if can_hold(kind, key)]
-        self.form = _form_class(key, kinds, sent)(sent, instance=instance, label_suffix="")
+        form_class = _form_class(key, kinds, sent)
+        if request is not None:
+            show_left_out(request, form_class, instance)
+        self.form = form_class(sent, instance=instance, label_suffix="")
         self.rows = [
             ROWS[kind.field](sent, instance=instance, prefix=kind.field, query=query, auto_id=False)
             for kind in kinds
@@ -121,7 +133,10 @@ class KeyForms:
         return self.rows
 
     def show(self, error: ValidationError) -> None:
-        """Show what the models refused beside the field that it is about."""
+        """Show what the models refused beside the field that it is about, and which lines can be added."""
+        for section in self.sections:
+            rows = () if self.key is None else getattr(self.key, section.kind.field).all()
+            section.offer = offer(section.kind, self.form.in_box(section.kind), {row.text for row in rows})
         by_field = error.error_dict if hasattr(error, "error_dict") else {"": error.error_list}
         for name, errors in by_field.items():
             for each in errors:

@@ -11,7 +11,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from ..conf import settings
+from ..forms.blocked_section import with_blocked
+from ..forms.key_fields import keep_left_out
 from ..forms.saving import UnconfirmedError, change, create, emptied
+from ..forms.summary import with_counts
 from ..forms.trial import sibling_offers
 from ..models import APIKey
 from ..models.lists import DOMAINS
@@ -20,7 +23,7 @@ from ..signals import acting_as
 from . import handover, once
 from .base import KeyPageView, PageView, address
 from .key_forms import KeyForms
-from .said import line_of, steps_of, with_refusals
+from .said import line_of, steps_of
 
 KEYS_A_PAGE = 25
 CONFIRMED = "_empty_lists"
@@ -32,7 +35,7 @@ class KeyListView(PageView):
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """Show the keys."""
-        keys = with_refusals(self.get_keys().order_by("-pk"))
+        keys = with_blocked(with_counts(self.get_keys().order_by("-pk")))
         shown = Paginator(keys, KEYS_A_PAGE).get_page(request.GET.get("page"))
         lines = [line_of(key) for key in shown.object_list]
         return self.page("key_list", _("API keys"), lines=lines, shown=shown)
@@ -78,7 +81,7 @@ class KeyView(KeyPageView):
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """Show the settings."""
-        return self._form(KeyForms(self.key, None, request.GET))
+        return self._form(KeyForms(self.key, None, request.GET, request))
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """Save the settings; show them again with all that was typed if they are refused."""
@@ -95,6 +98,7 @@ class KeyView(KeyPageView):
                 for note in notes:
                     self.say(messages.WARNING, note)
                 self._offer_siblings(forms)
+                keep_left_out(request, forms.form)
                 return self._next()
         # The form's key has what was typed and refused. What is in force is read again.
         self.key = self.find()

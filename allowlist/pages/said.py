@@ -2,31 +2,19 @@
 
 from typing import Any
 
-from django.db.models import OuterRef, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 
 from ..forms.steps import STEPS
-from ..forms.summary import STATUS_LABELS, count_entries, is_open, old_token_until, summary, with_counts
-from ..models import APIKey, BlockedSource
-from ..models.blocked import before_reading
+from ..forms.summary import STATUS_LABELS, count_entries, is_open, old_token_until, summary
+from ..models import APIKey
 from ..models.choices import Enforcement, Status
 from ..models.explaining import status_here
 from ..models.lists import KINDS
 
 
-def with_refusals(keys: QuerySet[APIKey]) -> QuerySet[APIKey]:
-    """Return the keys with the numbers of their entries, and of the requests that they blocked."""
-    for flush in before_reading:
-        flush(None)
-    rows = BlockedSource.objects.filter(key=OuterRef("pk")).order_by().values("key")
-    blocked = rows.annotate(total=Sum("count")).values("total")
-    return with_counts(keys).annotate(blocked=Coalesce(Subquery(blocked), 0))
-
-
 def line_of(key: APIKey) -> dict[str, Any]:
-    """Return what the list of keys says about a key read by ``with_refusals``."""
-    return {"key": key, **state_of(key), "blocked": key.blocked}  # type: ignore[attr-defined]
+    """Return what the list of keys says about a key read by ``with_counts`` and ``with_blocked``."""
+    return {"key": key, **state_of(key), "blocked": key.blocked_count}  # type: ignore[attr-defined]
 
 
 def state_of(key: APIKey) -> dict[str, Any]:
