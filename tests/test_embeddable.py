@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import django
 import pytest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import SimpleTemplateResponse
@@ -465,6 +466,26 @@ def test_a_sentence_never_becomes_markup(settings: Any, templates: bool) -> None
 def test_a_frame_s_document_is_open_to_no_script_of_another_page() -> None:
     for url in WAYS:
         assert not is_guarded(None, RequestFactory().get(f"/{url}/"))
+
+
+if django.VERSION >= (6,):  # pragma: no branch
+    from django.middleware.csp import get_nonce
+
+    @embeddable
+    def nonce(request: HttpRequest) -> HttpResponse:
+        """Serve a frame whose template uses the nonce."""
+        return SimpleTemplateResponse("allowlist/embed_refused.html", {"message": get_nonce(request)})
+
+    urlpatterns.append(path("nonce/", nonce))
+
+    def test_django_s_policy_is_merged_with_the_nonce_of_a_template(settings: Any) -> None:
+        _key, token = make_key(domains=[SHOP])
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.middleware.csp.ContentSecurityPolicyMiddleware"]
+        settings.SECURE_CSP = {"script-src": ["<CSP_NONCE_SENTINEL>"], "frame-ancestors": ["'none'"]}
+        reply = embed(token, url="nonce")
+        policy = f"script-src 'nonce-{sentence(reply)}'; frame-ancestors {SHOP}"
+        assert reply["Content-Security-Policy"] == policy
+        assert_refused(embed(token, f"{EVIL}/", url="nonce"))
 
 
 # Wrong use
