@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium")]
 
 GET, POST = "/api/widget/v1/config", "/api/widget/v1/submit"
 SEND = """
-const [url, headers, body, done] = arguments;
-fetch(url, {method: body ? "POST" : "GET", headers, body, credentials: "omit"})
+const [url, headers, body, referrerPolicy, done] = arguments;
+fetch(url, {method: body ? "POST" : "GET", headers, body, referrerPolicy, credentials: "omit"})
   .then(async (response) => done([response.status, (await response.json()).reason ?? null]))
   .catch((error) => done([0, String(error)]));
 """
@@ -96,11 +96,11 @@ def enter_frame(browser: Chrome, url: str) -> None:
     browser.switch_to.frame(look(browser, "iframe"))
 
 
-def send(browser: Chrome, url: str, headers: dict[str, str], data: Any = None) -> list[Any]:
-    """Return status and reason of a request that the document's script sends."""
+def send(browser: Chrome, url: str, headers: dict[str, str], data: Any = None, policy: str = "") -> list[Any]:
+    """Return status and reason of a request that the document's script sends, under a referrer policy."""
     if data is not None:
         headers = {**headers, "Content-Type": "application/json"}
-    found: list[Any] = browser.execute_async_script(SEND, url, headers, data and json.dumps(data))
+    found: list[Any] = browser.execute_async_script(SEND, url, headers, data and json.dumps(data), policy)
     return found
 
 
@@ -158,8 +158,9 @@ def test_pages_that_cheat_get_nothing(demo: Demo, browser: Chrome) -> None:
         token = str(look(browser, "script").get_attribute("data-embed-token"))
         sent = {"X-API-Key": key, "X-Embed-Token": token}
         lead = {"name": "Ada", "email": "ada@example.com", "choices": {"size": "120", "wood": "ash"}}
-        assert send(browser, GET, sent) == [200, None]
-        assert send(browser, POST, sent, lead) == [201, None]
+        for policy in ("", "no-referrer"):
+            assert send(browser, GET, sent, policy=policy) == [200, None]
+            assert send(browser, POST, sent, lead, policy) == [201, None]
         # EventSource sends no headers of a script, so it is judged by the frame's own origin. 2: closed.
         assert browser.execute_async_script(EVENTS, f"{GET}?key={key}") == 2
         assert send(browser, GET, {"X-API-Key": key}) == [403, "origin_not_listed"]
