@@ -9,7 +9,7 @@ from corsheaders.signals import check_request_enabled
 from django.conf.urls.i18n import i18n_patterns
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.test import AsyncClient
-from django.urls import include, path
+from django.urls import include, path, set_urlconf
 from django.utils.translation import get_language, override
 from django.views import View
 from django.views.decorators.cache import cache_page
@@ -320,6 +320,64 @@ def test_the_request_s_own_urlconf_is_asked(settings: Any) -> None:
     assert answers_pages(call("/widget/alone/", None, sent, method="OPTIONS"))
     assert not answers_pages(call("/widget/open/", None, sent, method="OPTIONS"))
     assert not answers_pages(call("/guarded/class/", None, sent, method="OPTIONS"))
+
+
+class Elsewhere:
+    """The URLs of another site, where the same paths lead to other views."""
+
+    urlpatterns = (
+        path("guarded/class/", Open.as_view()),
+        path("open/class/", Guarded.as_view()),
+        *i18n_patterns(path("i18n/", Open.as_view()), prefix_default_language=False),
+        path("<slug:page>/", Guarded.as_view()),
+    )
+
+
+def test_a_path_is_cached_for_its_own_urlconf_alone(settings: Any) -> None:
+    guarded: Any
+    is_open: Any
+    for _ in range(2):
+        for of_request, of_thread, root in [
+            (None, None, __name__),
+            (None, Elsewhere, __name__),
+            (Elsewhere, None, __name__),
+            (None, None, Elsewhere),
+        ]:
+            settings.ROOT_URLCONF = root
+            set_urlconf(of_thread)  # type: ignore[arg-type]
+            guarded, is_open = _request("/guarded/class/"), _request("/open/class/")
+            if of_request is not None:
+                guarded.urlconf = is_open.urlconf = of_request
+            is_here = (of_request or of_thread or root) == __name__
+            assert cors.is_guarded(None, guarded) is is_here
+            assert cors.is_guarded(None, is_open) is not is_here
+    set_urlconf(None)
+
+
+def test_a_path_is_resolved_again_when_the_default_language_changes(settings: Any) -> None:
+    settings.ROOT_URLCONF = Elsewhere
+    for language in ("en", "de", "en"):
+        settings.LANGUAGE_CODE = language
+        assert not cors.is_guarded(None, _request("/i18n/"))
+        assert cors.is_guarded(None, _request("/i18n-open/"))
+        assert cors._view_at(_request("/de/i18n/" if language == "en" else "/en/i18n/")) is not None
+        assert cors._view_at(_request(f"/{language}/i18n/")) is None
+
+
+def test_a_flood_of_random_paths_fills_no_memory(settings: Any) -> None:
+    cached = cors._resolved.cache_info
+    cors._resolved.cache_clear()
+    assert cors.is_guarded(None, _request("/guarded/class/"))
+    for number in range(3000):
+        assert not cors.is_guarded(None, _request(f"/nowhere/{number}/"))
+    assert cached().currsize == 1
+    settings.ROOT_URLCONF = Elsewhere
+    assert cors.is_guarded(None, _request(f"/{'a' * 5000}/"))
+    assert cached().currsize == 0
+    for number in range(3000):
+        assert cors.is_guarded(None, _request(f"/page-{number}/"))
+    assert cached().currsize == cached().maxsize == 1024
+    assert not cors.is_guarded(None, _request("/guarded/class/"))
 
 
 @with_database

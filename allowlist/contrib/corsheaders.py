@@ -5,17 +5,22 @@ has run by then. If CORS followed the list, a refused page would see only a fail
 are open to every page, the permission refuses, and the widget can read why.
 """
 
+from functools import lru_cache
 from typing import Any
 
 from corsheaders.signals import check_request_enabled
 from django.conf import settings as django_settings
+from django.core.signals import setting_changed
 from django.http import HttpRequest
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, URLResolver, get_resolver, get_urlconf
 from django.utils.translation import get_language_from_path, override
 
 from ..enforcement.key_guard import KeyGuard
 from ..enforcement.plain import guard_of_view
 from ..permissions import enforcing
+
+_LONGEST = 200
+"""The longest path that is cached: anybody can send long ones, and a thousand of them fill the memory."""
 
 
 def connect() -> None:
@@ -45,12 +50,29 @@ def is_guarded(sender: Any, request: HttpRequest, **kwargs: Any) -> bool:
 
 
 def _view_at(request: HttpRequest) -> Any:
-    """Return the view function that the path leads to, or None.
+    """Return the view function that the path leads to, or None."""
+    path, urlconf = request.path_info, getattr(request, "urlconf", None)
+    resolver = get_resolver(get_urlconf() if urlconf is None else urlconf)
+    find = _resolved if len(path) <= _LONGEST else _resolved.__wrapped__
+    try:
+        return find(resolver, path)
+    except Resolver404:
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _resolved(resolver: URLResolver, path: str) -> Any:
+    """Return the view function at ``path``; raise Resolver404, which is not cached, if there is none.
 
     LocaleMiddleware runs after the CORS middleware, so the path's language isn't active yet.
     """
-    try:
-        with override(get_language_from_path(request.path_info) or django_settings.LANGUAGE_CODE):
-            return resolve(request.path_info, getattr(request, "urlconf", None)).func
-    except Resolver404:
-        return None
+    with override(get_language_from_path(path) or django_settings.LANGUAGE_CODE):
+        return resolver.resolve(path).func
+
+
+def _forget(**kwargs: Any) -> None:
+    _resolved.cache_clear()
+
+
+# A resolver is replaced when ROOT_URLCONF changes, and remains when the languages do.
+setting_changed.connect(_forget, dispatch_uid="allowlist.contrib.corsheaders")
