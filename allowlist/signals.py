@@ -4,12 +4,12 @@
 ``enforcement="report"``. Receivers get ``sender`` (the permission class), ``request`` (HttpRequest),
 ``key`` (APIKey, or None if no key was found), ``decision``, ``reason`` (the decision's) and ``source``.
 
-``key_changed`` is sent after the commit of each change to a key by a method, the API or the admin; not for
-cascades, queryset writes or ``loaddata``. Receivers get ``sender`` (APIKey), ``key`` (as changed; a deleted
-one keeps its primary key), ``action`` (``created``, ``updated``, ``rotated``, ``revoked``, ``taken_over`` or
-``deleted``), ``user`` (who acted, None outside a request) and ``changes``: the old and the new value by
-field, and for each list a dict with the entries ``added`` and ``removed``, and the old and new values of
-those ``renamed`` or given another ``expires_at``. It never holds a token.
+``key_changed`` is sent after the commit of each change to a key by a method, the API, the admin or the pages;
+not for cascades, queryset writes or ``loaddata``. Receivers get ``sender`` (APIKey), ``key`` (as changed; a
+deleted one keeps its primary key), ``action`` (``created``, ``updated``, ``rotated``, ``revoked``,
+``taken_over`` or ``deleted``), ``user`` (who acted, None outside a request) and ``changes``: the old and the
+new value by field, and for each list a dict with the entries ``added`` and ``removed``, and the old and new
+values of those ``renamed`` or given another ``expires_at``. It never holds a token.
 
 A receiver that raises is logged and changes nothing.
 """

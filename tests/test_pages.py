@@ -12,15 +12,20 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages import get_messages
 from django.contrib.sessions.models import Session
 from django.contrib.staticfiles import finders
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import QuerySet
+from django.http import QueryDict
 from django.template import engines
 from django.test import Client, RequestFactory
 from django.urls import include
 from django.urls import path as route
 from django.utils import timezone
 
+from allowlist.forms.summary import with_counts
 from allowlist.models import APIKey
+from allowlist.pages.key_forms import KeyForms
+from allowlist.pages.key_pages import KeyView
 from allowlist.policy.tokens import Token
 from allowlist.signals import key_changed
 from tests.conftest import User
@@ -66,12 +71,12 @@ def new(site: Security, **typed: Any) -> Fields:
 
 def test_a_key_is_created_with_its_lists_and_leads_to_its_token(site: Security, creator: User) -> None:
     fields = rows(new(site, domain_mode="listed"), "allowed_domains", ("Shop", "Shop.example.com"))
-    page = site.saved("create/", {**fields, "paste_domains": "a.test\nhttps://b.test/"})
+    page = site.saved("create/", {**fields, "paste_domains": "a.test\nhttps://b.test/\nA.test"})
     made = APIKey.objects.get()
     assert (made.creator, made.domain_mode) == (creator, "listed")
     assert texts(made) == ["shop.example.com", "a.test", "https://b.test"]
     assert TOKEN.findall(page.text)[0] == made.token
-    assert page.messages == ["Created the key."]
+    assert page.messages == ["Created the key.", "Already listed: a.test."]
     assert f'src="http://testserver/…?key={made.token}"' in page.text
     assert f'"X-API-Key": "{made.token}"' in page.text
 
@@ -503,7 +508,25 @@ def test_pages_work_below_a_prefix_that_captures(site: Security, key: APIKey, se
     assert site.saved(f"{key.pk}/delete/", {}).messages == ["Deleted the key."]
 
 
-urlpatterns = [route("orgs/<int:org>/security/", include("allowlist.pages.urls"))]
+urlpatterns = [
+    route("security/", include("allowlist.pages.urls")),
+    route("orgs/<int:org>/security/", include("allowlist.pages.urls", namespace="org_keys")),
+    route("own/<str:pk>/", KeyView.as_view()),
+]
+
+
+@pytest.mark.parametrize("pk", ["x", "9" * 40, "%00", "-1", "1.5"])
+def test_what_a_route_captures_may_be_anything(site: Security, settings: Any, pk: str) -> None:
+    settings.ROOT_URLCONF = f"{__name__}"
+    assert site.client.get(f"/own/{pk}/").status_code == 404
+
+
+def test_what_is_about_no_field_is_said_above_the_form(key: APIKey) -> None:
+    forms = KeyForms(with_counts(APIKey.objects.all()).get(), {"name": "Renamed"}, QueryDict())
+    forms.is_valid()
+    forms.show(ValidationError("Someone else is editing this key.", code="busy"))
+    assert forms.form.non_field_errors() == ["Someone else is editing this key."]
+
 
 WITHOUT_ADMIN = """
 from django.conf import settings
