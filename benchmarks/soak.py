@@ -1,12 +1,16 @@
 """Sends requests while creators change keys: every response must follow from the lists of its moment.
 
-Run as ``python -m benchmarks.soak [--minutes 5] [--redis]``. gunicorn with two workers serves the test
-site on loopback, on PostgreSQL or, if that is missing, on SQLite. Threads send allowed, refused and
-malformed requests. Two other processes change lists, and create, rotate and revoke keys with the models'
-methods. A response is right if it follows from a state that may have been in force during the request:
-a request that starts after a change was committed must see the change. With ``--redis`` the workers use
-Redis freshness, and their Redis is killed, paused and flushed all the time. The exit code is 1 if a
-response was wrong or a 5xx, or if the workers' memory grew within a minute or more.
+Run as ``python -m benchmarks.soak [--minutes 5] [--freshness redis|postgres] [--calm]``. gunicorn with two
+workers serves the test site on loopback, on PostgreSQL or, if that is missing, on SQLite. Threads send
+allowed, refused and malformed requests. Two other processes change lists, and create, rotate and revoke
+keys with the models' methods. A response is right if it follows from a state that may have been in force
+during the request: a request that starts after a change was committed must see the change.
+
+With ``--freshness`` Redis or PostgreSQL pushes changes to the workers, and what pushes is killed, paused,
+made to forget and slow all the time, unless ``--calm``. What PostgreSQL pushes may arrive after the commit:
+a response that follows from an earlier state is late, and wrong only after the lease of 2 s.
+
+The exit code is 1 if a response was wrong or a 5xx, or if the workers' memory grew within a minute or more.
 """
 
 import argparse
@@ -21,17 +25,16 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from secrets import token_hex
 from statistics import mean
 from threading import Event, Lock, Thread
 from typing import Any
 
-import psycopg
-
-from tests import databases, services
+from tests import services
 from tests.databases import Config
 from tests.demo_server import ROOT, free_port
+from tests.postgres_line import ALIAS, PostgresLine
 from tests.redis_server import RedisServer, running_redis
 from tests.servers import running
 from tests.servers.running import APPLICATION, Endpoint, Server, Site
@@ -41,6 +44,10 @@ WORKERS, CLIENTS, CHANGERS, KEYS = 2, 4, 2, 4
 """Processes that serve, threads that send requests, processes that change keys, keys of each process."""
 PAUSE = 0.02
 """Seconds between two changes of one process."""
+LEASE = 2.0
+"""For how long a process may use what it cached without a sign of life from the server, in seconds."""
+DELAYS = (0.0, 0.003, 0.02)
+"""By how many seconds what PostgreSQL pushes is late, in turn."""
 GROWTH = 1.1
 """How much more memory the workers may use in the last third of the time than in the first."""
 
@@ -105,23 +112,30 @@ class Key:
             self._states[-1] = (began, time.monotonic(), state)
             self._states = self._states[-500:]
 
-    def possible(self, start: float, end: float) -> list[State]:
-        """Return the states that may have been in force at a moment between ``start`` and ``end``."""
+    def possible(self, start: float, end: float) -> list[tuple[float, State]]:
+        """Return the states that may have been in force at a moment between ``start`` and ``end``.
+
+        Before them is how long before ``start`` a state was superseded; 0 for most. Only the last few
+        seconds' are returned.
+        """
         with self._lock:
             states = list(self._states)
         nexts = [committed for _began, committed, _state in states[1:]] + [float("inf")]
         return [
-            state
+            (max(0.0, start - superseded), state)
             for (began, _committed, state), superseded in zip(states, nexts, strict=True)
-            if began <= end and superseded >= start
+            if began <= end and superseded >= start - 2 * LEASE
         ]
 
 
 class Soak:
     """The keys, and the counts of the responses."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, bound: float) -> None:
         self.endpoint = endpoint
+        self.bound = bound
+        """Seconds for which a state may be honored after it was superseded."""
+        self.late: list[float] = []
         self.keys: list[Key] = []
         self.revoked: deque[Key] = deque(maxlen=8)
         self.over = Event()
@@ -131,12 +145,16 @@ class Soak:
         self.failures: list[BaseException] = []
         self._lock = Lock()
 
-    def count(self, said: str, expected: set[str], what: str) -> None:
-        """Count a response."""
+    def count(self, said: str, expected: dict[str, float], what: str) -> None:
+        """Count a response; ``expected`` says of each that is possible for how long it isn't any more."""
         with self._lock:
             self.answers[said] += 1
-            if said not in expected:
-                self.wrong.append(f"{what}: {said}, not {' or '.join(sorted(expected))}")
+            late = expected.get(said, float("inf"))
+            if late > self.bound:
+                now = sorted(each for each, since in expected.items() if not since)
+                self.wrong.append(f"{what}: {said}, not {' or '.join(now)}, {late:.3f} s late")
+            elif late:
+                self.late.append(late)
 
     def ask(self, chance: random.Random) -> None:
         """Send requests until the time is over."""
@@ -157,13 +175,15 @@ class Soak:
         origin = [] if page is None else [f"Origin: {page}"]
         start = time.monotonic()
         answer = ask(self.endpoint, raw(f"X-API-Key: {token}", f"X-Forwarded-For: {address}", *origin))
-        states = key.possible(start, time.monotonic())
-        expected = {state.answer(token, page, address) for state in states}
+        expected: dict[str, float] = {}
+        for since, state in key.possible(start, time.monotonic()):
+            said = state.answer(token, page, address)
+            expected[said] = min(since, expected.get(said, since))
         self.count(answer.said, expected, f"key {key.pk}, {page}, {address[:20]}")
 
     def _ask_nonsense(self, chance: random.Random) -> None:
         line, expected = chance.choice(NONSENSE)
-        self.count(ask(self.endpoint, raw(line)).said, {expected}, line[:40])
+        self.count(ask(self.endpoint, raw(line)).said, {expected: 0.0}, line[:40])
 
     def change(self, chance: random.Random, changer: "Changer") -> None:
         """Change this process's keys until the time is over."""
@@ -181,22 +201,29 @@ class Soak:
                 self.revoked.append(key)
                 keys[keys.index(key)] = self.keys[self.keys.index(key)] = changer.create()
 
-    def disturb(self, redis: RedisServer, chance: random.Random) -> None:
-        """Kill, pause and flush Redis until the time is over."""
+    def disturb(self, line: RedisServer | PostgresLine, chance: random.Random) -> None:
+        """Kill, pause, flush, terminate and slow down what pushes until the time is over."""
+        if isinstance(line, PostgresLine):
+            ends: dict[str, Any] = {"terminate": line.terminate, "slow": partial(self._slow, line, chance)}
+        else:
+            ends = {"flush": line.client.flushall}
         while not self.over.wait(2):
-            trouble = chance.choice(["kill", "pause", "flush"])
+            trouble = chance.choice(["kill", "pause", *ends])
             if trouble == "kill":
-                redis.kill()
+                line.kill()
                 self.over.wait(2 * chance.random())
-                redis.start()
+                line.start()
             elif trouble == "pause":
-                redis.pause()
+                line.pause()
                 self.over.wait(4 * chance.random())
-                redis.resume()
+                line.resume()
             else:
-                redis.client.flushall()
+                ends[trouble]()
             with self._lock:
-                self.changes[f"Redis {trouble}"] += 1
+                self.changes[f"line: {trouble}"] += 1
+
+    def _slow(self, line: PostgresLine, chance: random.Random) -> None:
+        line.delay = chance.choice(DELAYS)
 
     def guarded(self, work: Any, *arguments: Any) -> Thread:
         """Return a started thread whose failure ends the soak."""
@@ -308,23 +335,11 @@ def database(folder: Path) -> Iterator[Config]:
         print(f"On SQLite: {reason}.")
         yield running.sqlite(folder)
         return
-    at, name = databases.postgres(), f"allowlist_soak_{token_hex(6)}"
-    with psycopg.connect(
-        host=at["HOST"],
-        port=at["PORT"],
-        user=at["USER"],
-        password=at["PASSWORD"],
-        dbname=at["NAME"],
-        autocommit=True,
-    ) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield {**at, "NAME": name, "CONN_MAX_AGE": None}
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with running.postgres() as config:
+        yield config
 
 
-def soak(site: Site, seconds: float, seed: int, redis: RedisServer | None) -> int:
+def soak(site: Site, seconds: float, seed: int, line: RedisServer | PostgresLine | None, bound: float) -> int:
     """Run for ``seconds``, print the figures, and return the exit code."""
     endpoint, pid = Endpoint(free_port()), site.folder / "pid"
     server = Server(
@@ -332,7 +347,7 @@ def soak(site: Site, seconds: float, seed: int, redis: RedisServer | None) -> in
         ("gunicorn", f"{APPLICATION}:wsgi", f"--workers={WORKERS}", f"--pid={pid}"),
         ("--bind=127.0.0.1:{}",),
     )
-    it, memory = Soak(endpoint), []
+    it, memory = Soak(endpoint, bound), []
     with ExitStack() as stack:
         stack.enter_context(running.running(server, endpoint, site, ("127.0.0.1",)))
         processes = [stack.enter_context(_changing(site)) for _ in range(CHANGERS)]
@@ -343,8 +358,8 @@ def soak(site: Site, seconds: float, seed: int, redis: RedisServer | None) -> in
         while len(it.keys) < KEYS * CHANGERS and not it.over.wait(0.1):
             pass
         threads += [it.guarded(it.ask, random.Random(seed - 1 - number)) for number in range(CLIENTS)]
-        if redis is not None:
-            threads.append(it.guarded(it.disturb, redis, random.Random(seed)))
+        if line is not None:
+            threads.append(it.guarded(it.disturb, line, random.Random(seed)))
         end = time.monotonic() + seconds
         while time.monotonic() < end and not it.over.wait(min(1, seconds / 30)):
             memory.append(sum(resident(pid)))
@@ -378,6 +393,12 @@ def report(it: Soak, memory: list[int], seconds: float) -> int:
     print("  responses:", ", ".join(f"{said} {count}" for said, count in it.answers.most_common()))
     print("  changes:", ", ".join(f"{method} {count}" for method, count in it.changes.most_common()))
     print(f"  wrong responses: {len(it.wrong)}, 5xx: {broken}, failures: {len(it.failures)}")
+    if it.late:
+        worst = sorted(it.late)
+        print(
+            f"  late responses: {len(worst)}, by {worst[len(worst) // 2] * 1000:.1f} ms in the middle,"
+            f" {worst[-1] * 1000:.1f} ms at most"
+        )
     print(
         f"  memory of the {WORKERS} workers: {first / 1024:.1f} MB in the first third,"
         f" {last / 1024:.1f} MB in the last ({last / first - 1:+.1%})"
@@ -394,15 +415,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--redis", action="store_true")
+    parser.add_argument("--freshness", choices=["redis", "postgres"])
+    parser.add_argument("--calm", action="store_true")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        redis = stack.enter_context(running_redis()) if options.redis else None
-        if redis is not None:
-            os.environ["SITE_REDIS"] = redis.url
-        site = running.prepared(folder, stack.enter_context(database(folder)))
-        return soak(site, options.minutes * 60, options.seed, redis)
+        keys = stack.enter_context(database(folder))
+        line: RedisServer | PostgresLine | None = None
+        if options.freshness == "redis":
+            line = stack.enter_context(running_redis())
+            os.environ["SITE_FRESHNESS"] = line.freshness
+        elif options.freshness == "postgres":
+            line = PostgresLine(keys)
+            line.start()
+            stack.callback(line.kill)
+            os.environ["SITE_MORE_DATABASES"] = json.dumps({ALIAS: line.config})
+            os.environ["SITE_FRESHNESS"] = line.freshness
+        site = running.prepared(folder, keys)
+        bound = LEASE if options.freshness == "postgres" else 0.0
+        return soak(site, options.minutes * 60, options.seed, None if options.calm else line, bound)
 
 
 if __name__ == "__main__":

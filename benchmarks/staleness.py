@@ -1,58 +1,59 @@
 """Measures how long another process honors a key after its revocation was committed.
 
-Run as ``python -m benchmarks.staleness [--times 1000]``, on the database that ALLOWLIST_TEST_DB names.
-One process revokes keys. Another process gets a request at once, and more until it refuses: a key that it
-still served is stale. With Redis freshness, a relay also delays what Redis sends to that process.
+Run as ``python -m benchmarks.staleness [--times 1000] [--busy 0]``, on the database that ALLOWLIST_TEST_DB
+names. One process revokes keys. Another process gets a request at once, and more until it refuses: a key that
+it still served is stale. A relay also delays what Redis or PostgreSQL sends to that process. ``--busy`` runs
+so many processes beside it that take all the processor they get.
 """
 
 import argparse
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
-from threading import Thread
+from contextlib import ExitStack, contextmanager
 
 import django
 
 from tests import databases, services
 from tests.other_process import Ask, other_process
+from tests.postgres_line import running_line
 from tests.redis_server import RedisServer, running_redis
+from tests.relay import Relay
 
-DELAYS = (0.003, 0.02)
-"""Seconds by which the relay delays what Redis sends."""
+DELAYS = (0.0, 0.003, 0.02)
+"""Seconds by which the relay delays what the server sends; 0 is without a relay."""
+WARM_UP = 20
+"""Requests until the process is connected, however late the server is."""
 
 
 @contextmanager
 def relayed(server: RedisServer, delay: float) -> Iterator[str]:
     """Yield the URL of a relay that delays what Redis sends by ``delay`` seconds."""
-    redis = server.url.removeprefix("unix://")
-    path = Path(redis).with_name(f"late-{delay}.sock")
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
-        Thread(target=_accept, args=(listener, redis, delay), daemon=True).start()
-        yield f"unix://{path}"
+
+    def connect() -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(server.url.removeprefix("unix://"))
+        return connection
+
+    relay = Relay(connect, delay)
+    relay.start()
+    yield f"redis://127.0.0.1:{relay.port}/0"
+    relay.kill()
 
 
-def _accept(listener: socket.socket, redis: str, delay: float) -> None:
-    while True:
-        try:
-            reader, _address = listener.accept()
-        except OSError:
-            return
-        writer = socket.socket(socket.AF_UNIX)
-        writer.connect(redis)
-        Thread(target=_pump, args=(reader, writer, 0.0), daemon=True).start()
-        Thread(target=_pump, args=(writer, reader, delay), daemon=True).start()
-
-
-def _pump(source: socket.socket, sink: socket.socket, delay: float) -> None:
-    with suppress(OSError):  # One of the two hung up.
-        while data := source.recv(65536):
-            time.sleep(delay)
-            sink.sendall(data)
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Run processes that take all the processor they get."""
+    spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for each in spinning:
+            each.kill()
+            each.wait()
 
 
 def measure(ask_there: Ask, times: int) -> str:
@@ -61,6 +62,9 @@ def measure(ask_there: Ask, times: int) -> str:
     from tests.testing import INVALID, SERVED, SHOP, used_now
 
     stale, longest = 0, 0.0
+    _key, token = APIKey.objects.create_key(name="Shop", creator=None, allowed_domains=[SHOP])
+    for _ in range(WARM_UP):
+        ask_there(token)
     for _ in range(times):
         key, token = APIKey.objects.create_key(name="Shop", creator=None, allowed_domains=[SHOP])
         used_now(key)
@@ -76,27 +80,38 @@ def measure(ask_there: Ask, times: int) -> str:
     return f"{stale} of {times} honored, for {longest * 1000:.1f} ms at most"
 
 
+def measure_push(name: str, writer: str, reader: str, delay: float, times: int) -> None:
+    """Measure with one value of FRESHNESS where keys are written, and one where they are read."""
+    settings.ALLOWLIST = {"FRESHNESS": writer}
+    conf.settings.cache_clear()
+    with other_process({"FRESHNESS": reader}) as ask_there:
+        said = measure(ask_there, times)
+    print(f"{name} {delay * 1000:.0f} ms further from the reader: {said}", flush=True)
+
+
 def main(times: int) -> None:
     """Measure each kind of freshness and print a line about it."""
     engine = databases.engine()
     with other_process({}) as ask_there:
         print(f"{engine}, a statement a request: {measure(ask_there, times)}", flush=True)
+    if engine == "postgres":
+        for delay in DELAYS:
+            with running_line(delay=delay) as line:
+                reader = line.freshness if delay else "postgres"
+                measure_push("PostgreSQL", "postgres", reader, delay, times)
     if reason := services.absent("redis-server"):
         raise SystemExit(f"Redis freshness is left out: {reason}.")
     with ExitStack() as stack:
         server = stack.enter_context(running_redis())
-        settings.ALLOWLIST = {"FRESHNESS": server.url}
-        conf.settings.cache_clear()
-        for delay in (0.0, *DELAYS):
-            url = stack.enter_context(relayed(server, delay)) if delay else server.url
-            with other_process({"FRESHNESS": url}) as ask_there:
-                said = measure(ask_there, times)
-            print(f"{engine}, Redis {delay * 1000:.0f} ms further from the reader: {said}", flush=True)
+        for delay in DELAYS:
+            reader = stack.enter_context(relayed(server, delay)) if delay else server.url
+            measure_push(f"{engine}, Redis", server.url, reader, delay, times)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=1000)
+    parser.add_argument("--busy", type=int, default=0)
     arguments = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     django.setup()
@@ -108,6 +123,7 @@ if __name__ == "__main__":
     setup_test_environment()
     made = setup_databases(0, False)
     try:
-        main(arguments.times)
+        with busy(arguments.busy):
+            main(arguments.times)
     finally:
         teardown_databases(made, 0)

@@ -1,7 +1,7 @@
 """Another process of the same project, which handles the requests on its standard input.
 
-Run as ``python -m tests.other_process NAMES ALLOWLIST``, where NAMES are the databases' names by alias,
-and ALLOWLIST the app's settings, as JSON. Each input line holds the arguments of ``visit``, each
+Run as ``python -m tests.other_process DATABASES ALLOWLIST``, where DATABASES says where the databases are,
+and ALLOWLIST are the app's settings, as JSON. Each input line holds the arguments of ``visit``, each
 output line its outcome.
 """
 
@@ -20,6 +20,9 @@ ROOT = Path(__file__).parent.parent
 
 Ask = Callable[..., Any]
 
+WHERE = ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT")
+"""What says where a database is."""
+
 
 @contextmanager
 def other_process(allowlist: dict[str, Any]) -> Iterator[Ask]:
@@ -28,8 +31,10 @@ def other_process(allowlist: dict[str, Any]) -> Iterator[Ask]:
 
     from tests.testing import SERVER, SHOP, Outcome
 
-    names = {alias: str(connections[alias].settings_dict["NAME"]) for alias in connections}
-    command = [sys.executable, "-m", "tests.other_process", json.dumps(names), json.dumps(allowlist)]
+    databases = {
+        alias: {name: str(connections[alias].settings_dict[name]) for name in WHERE} for alias in connections
+    }
+    command = [sys.executable, "-m", "tests.other_process", json.dumps(databases), json.dumps(allowlist)]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -47,10 +52,10 @@ def other_process(allowlist: dict[str, Any]) -> Iterator[Ask]:
     assert process.returncode == 0
 
 
-def main(names: dict[str, str], allowlist: dict[str, Any]) -> None:
+def main(databases: dict[str, dict[str, str]], allowlist: dict[str, Any]) -> None:
     """Handle requests until the input ends."""
-    for alias, name in names.items():
-        settings.DATABASES[alias]["NAME"] = name
+    for alias, where in databases.items():
+        settings.DATABASES.setdefault(alias, {}).update(where)
     settings.ALLOWLIST = allowlist
     django.setup()
     from tests.testing import visit

@@ -2,29 +2,33 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import closing, contextmanager, suppress
 
+import psycopg
 from django.conf import settings
 from django.db import connections
 
+from tests.databases import Config
 from tests.relay import Relay
 
 ALIAS = "listened"
 
 
 class PostgresLine(Relay):
-    """A relay before the database ``default``, to which the alias ``listened`` connects."""
+    """A relay before a PostgreSQL database, for the alias ``listened``."""
 
     freshness = f"postgres:{ALIAS}"
     server = "The connection on which PostgreSQL pushes changes"
 
-    def __init__(self, engine: str, delay: float = 0.0) -> None:
-        """``engine``: the backend of the alias, which decides by which driver it connects."""
-        self._database: dict[str, Any] = {**connections["default"].settings_dict}
-        self.engine = engine
-        host, port = self._database["HOST"], int(self._database["PORT"])
-        super().__init__(lambda: socket.create_connection((host, port)), delay)
+    def __init__(self, database: Config, delay: float = 0.0) -> None:
+        self._database = database
+        where = database["HOST"], int(database["PORT"])
+        super().__init__(lambda: socket.create_connection(where), delay)
+
+    @property
+    def config(self) -> Config:
+        """Return the settings of the alias."""
+        return {**self._database, "HOST": "127.0.0.1", "PORT": str(self.port)}
 
     def announce(self, names: list[str]) -> None:
         """Announce keys with these locators."""
@@ -32,24 +36,25 @@ class PostgresLine(Relay):
 
         announcements._notify(connections["default"], names)
 
-    def terminate(self) -> None:
-        """Have the server end its end of the connection."""
-        with connections["default"].cursor() as cursor:
-            cursor.execute(
+    def terminate(self) -> int:
+        """Have the server end each process's connection; return how many there were."""
+        at = self._database
+        reached = {"host": at["HOST"], "port": at["PORT"], "user": at["USER"], "password": at["PASSWORD"]}
+        with closing(psycopg.connect(dbname=at["NAME"], autocommit=True, **reached)) as connection:
+            ended = connection.execute(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
                 "WHERE application_name = 'django-allowlist' AND datname = current_database()"
             )
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Return the settings of the alias."""
-        return {**self._database, "ENGINE": self.engine, "HOST": "127.0.0.1", "PORT": str(self.port)}
+            return len(ended.fetchall())
 
 
 @contextmanager
 def running_line(engine: str = "django.db.backends.postgresql", delay: float = 0.0) -> Iterator[PostgresLine]:
-    """Run a relay while the block runs, with an alias in DATABASES that connects to it."""
-    line = PostgresLine(engine, delay)
+    """Run a relay before ``default`` while the block runs, with the alias in DATABASES.
+
+    ``engine`` decides by which driver the alias connects.
+    """
+    line = PostgresLine({**connections["default"].settings_dict, "ENGINE": engine}, delay)
     line.start()
     settings.DATABASES[ALIAS] = line.config
     try:

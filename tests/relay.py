@@ -4,6 +4,8 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
 from threading import Event, Lock, Thread
 
 Connect = Callable[[], socket.socket]
@@ -18,7 +20,7 @@ class Relay:
         self.connections = 0
         """How many connections were accepted."""
         self._connect = connect
-        self._delay = delay
+        self.delay = delay
         self._goes_on = Event()
         self._goes_on.set()
         self._lock = Lock()
@@ -31,7 +33,7 @@ class Relay:
         listener = socket.create_server(("127.0.0.1", self.port))
         self.port = listener.getsockname()[1]
         self._open.append(listener)
-        self._run(self._accept, listener)
+        self._run(partial(self._accept, listener))
 
     def kill(self) -> None:
         """Close every connection, and listen no more."""
@@ -55,8 +57,8 @@ class Relay:
         """Go on, with what was held back."""
         self._goes_on.set()
 
-    def _run(self, work: Callable[..., None], *arguments: socket.socket) -> None:
-        thread = Thread(target=work, args=arguments, daemon=True)
+    def _run(self, work: Callable[[], None]) -> None:
+        thread = Thread(target=work, daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -76,16 +78,32 @@ class Relay:
                 for each in (client, server):
                     if each.family != socket.AF_UNIX:
                         each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._run(self._pass, client, server)
-                self._run(self._pass_late, server, client)
+                self._pass(client, server)
+                self._pass(server, client, is_delayed=True)
 
-    def _pass(self, source: socket.socket, sink: socket.socket, delay: float = 0.0) -> None:
-        with suppress(OSError):  # One of the two hung up.
-            while data := source.recv(65536):
-                time.sleep(delay)
-                self._goes_on.wait()
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
+    def _pass(self, source: socket.socket, sink: socket.socket, *, is_delayed: bool = False) -> None:
+        """Pass on what comes from ``source``, each part after ``delay`` seconds if ``is_delayed``."""
+        parts: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
 
-    def _pass_late(self, source: socket.socket, sink: socket.socket) -> None:
-        self._pass(source, sink, self._delay)
+        def read() -> None:
+            data = b"-"
+            while data:
+                try:
+                    data = source.recv(65536)
+                except OSError:
+                    data = b""
+                parts.put((time.monotonic() + self.delay * is_delayed, data))
+
+        def write() -> None:
+            with suppress(OSError):  # It hung up.
+                while True:
+                    due, data = parts.get()
+                    time.sleep(max(0, due - time.monotonic()))
+                    self._goes_on.wait()
+                    if not data:
+                        sink.shutdown(socket.SHUT_WR)
+                        return
+                    sink.sendall(data)
+
+        self._run(read)
+        self._run(write)

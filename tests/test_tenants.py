@@ -31,13 +31,13 @@ def database() -> Iterator[str]:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-def outcome(database: str, redis: str) -> Any:
+def outcome(database: str, freshness: str) -> Any:
     """Return what the scenario prints."""
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "tests.tenants.settings",
         "ALLOWLIST_TENANTS_DB": database,
-        "ALLOWLIST_TENANTS_REDIS": redis,
+        "ALLOWLIST_TENANTS_FRESHNESS": freshness,
     }
     command = [sys.executable, "-m", "tests.tenants.scenario"]
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -47,14 +47,14 @@ def outcome(database: str, redis: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    "freshness", ["database", pytest.param("redis", marks=pytest.mark.needs("redis-server"))]
+    "freshness", ["", "postgres", pytest.param("redis", marks=pytest.mark.needs("redis-server"))]
 )
 def test_tenants_of_one_database_are_kept_apart(freshness: str, database: str) -> None:
     if freshness == "redis":
         with running_redis() as redis:
             told = outcome(database, redis.url)
     else:
-        told = outcome(database, "")
+        told = outcome(database, freshness)
     assert told == {
         "own keys": ["a", "b"],
         "the other's key": ["key_invalid", "key_invalid"],

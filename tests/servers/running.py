@@ -8,10 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
+import psycopg
+
+from tests import databases
 from tests.databases import Config
 from tests.demo_server import PATIENCE, ROOT
 
@@ -108,6 +112,19 @@ def sqlite(folder: Path) -> Config:
         "NAME": str(folder / "site.sqlite3"),
         "OPTIONS": {"timeout": 30},
     }
+
+
+@contextmanager
+def postgres() -> Iterator[Config]:
+    """Return a database on PostgreSQL for as long as the block runs."""
+    at, name = databases.postgres(), f"allowlist_site_{token_hex(6)}"
+    reached = {"host": at["HOST"], "port": at["PORT"], "user": at["USER"], "password": at["PASSWORD"]}
+    with closing(psycopg.connect(dbname=at["NAME"], autocommit=True, **reached)) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield {**at, "NAME": name, "CONN_MAX_AGE": None}
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def prepared(folder: Path, database: Config) -> Site:

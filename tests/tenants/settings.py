@@ -24,5 +24,5 @@ TENANT_MODEL = "tenants.Tenant"
 TENANT_DOMAIN_MODEL = "tenants.Domain"
 MIDDLEWARE = ["django_tenants.middleware.main.TenantMainMiddleware"]
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-ALLOWLIST = {"FRESHNESS": os.environ.get("ALLOWLIST_TENANTS_REDIS") or None}
+ALLOWLIST = {"FRESHNESS": os.environ.get("ALLOWLIST_TENANTS_FRESHNESS") or None}
 USE_TZ = True
