@@ -19,6 +19,7 @@ from allowlist.enforcement.responses import RefusalResponses
 from allowlist.models import AllowedDomain, AllowedIP, APIKey, BlockedSource
 from allowlist.models.key_life import KeyLife
 from allowlist.models.key_lists import KeyLists
+from allowlist.pages import urls as page_urls
 from allowlist.permissions import IsAllowlisted
 from allowlist.policy.decision import Reason
 
@@ -121,6 +122,12 @@ def test_every_route_of_the_api_is_in_the_reference() -> None:
     paths = {path for cell in shown for path in re.split(r"`?, `", cell)}
     routes = {re.sub(r"<int:\w+>", "{id}", str(each.pattern)) for each in urls.urlpatterns}
     assert routes == {path for path in paths if path.startswith("keys/")}
+
+
+def test_every_page_of_a_creator_is_in_the_reference() -> None:
+    text = (ROOT / "docs/reference/pages.md").read_text()
+    shown = [part for each in page_urls.urlpatterns for part in (each.name, str(each.pattern))]
+    assert [part for part in shown if part and f"`{part}`" not in text] == []
 
 
 def test_every_system_check_is_documented() -> None:
