@@ -10,11 +10,12 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth import aget_user, get_user, login
 from django.core.exceptions import SuspiciousOperation
-from django.db import transaction
+from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.test import AsyncRequestFactory, Client, RequestFactory
 from django.urls import include, path
+from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import cache_page
@@ -26,9 +27,11 @@ from rest_framework.views import APIView
 
 from allowlist.contrib.corsheaders import is_guarded
 from allowlist.decorators import allowlisted
+from allowlist.enforcement.lookup import NotCachedError, find_cached
 from allowlist.models import APIKey, BlockedSource
 from allowlist.permissions import IsAllowlisted, IsAllowlistedQuietly
 from allowlist.policy.decision import Reason
+from allowlist.policy.tokens import Token
 from allowlist.signals import request_refused
 from allowlist.throttling import APIKeyRateThrottle
 from allowlist.view_checks import check_guarded_views
@@ -442,6 +445,41 @@ class TestThrottles:
 class TestAsync:
     """An async view's guard never blocks the event loop."""
 
+    def test_code_of_the_project_runs_in_a_thread(self) -> None:
+        """Although what is refused here needs no query of ours."""
+        counted: list[int] = []
+
+        def receive(**kwargs: Any) -> None:
+            counted.append(APIKey.objects.count())
+
+        assert body(call_async("/recipe/Querying/async/")) == {"keys": 0}
+        request_refused.connect(receive)
+        try:
+            assert reason(call_async("/async/")) == "key_missing"
+        finally:
+            request_refused.disconnect(receive)
+        assert counted == [0]
+
+    @pytest.mark.django_db(transaction=True, databases="__all__")
+    @pytest.mark.needs("redis-server")
+    def test_no_tenant_s_policy_is_used_without_asking_who_is_served(
+        self, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for config in settings.DATABASES.values():
+            config["ATOMIC_REQUESTS"] = False
+        text = make_key(domains=[SHOP])[1]
+        token = Token.parse(text)
+        assert token is not None
+        with running_redis() as redis:
+            settings.ALLOWLIST = {"FRESHNESS": redis.url}
+            monkeypatch.setattr(connections["default"], "schema_name", "tenant", raising=False)
+            assert call("/function/", text, origin=SHOP).status_code == 200
+            with pytest.raises(NotCachedError):
+                find_cached(token, timezone.now())
+            monkeypatch.undo()
+            assert call("/function/", text, origin=SHOP).status_code == 200
+            assert find_cached(token, timezone.now()) is not None
+
     @pytest.mark.django_db(transaction=True, databases="__all__")
     @pytest.mark.needs("redis-server")
     def test_with_a_cached_key_no_thread_is_needed(self, settings: Any) -> None:
@@ -594,6 +632,7 @@ class Misplaced:
         path("twice/at/once/", TwiceAtOnce.as_view()),
         path("drf/", Decorated.as_view()),
         path("right/", Right.as_view()),
+        path("drf/right/", DRFView.as_view()),
         *urlpatterns,
     ]
 
