@@ -37,7 +37,7 @@ from allowlist.throttling import APIKeyRateThrottle
 from allowlist.view_checks import check_guarded_views
 from tests.clock import Clock
 from tests.redis_server import running_redis
-from tests.testing import EVIL, SHOP, body, call, call_async, make_key, reason, used_now
+from tests.testing import BLOG, EVIL, SHOP, body, call, call_async, make_key, reason, used_now
 
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.urls(__name__)]
 
@@ -492,10 +492,20 @@ class TestAsync:
             assert call_async("/async/", token, origin=SHOP).status_code == 200
             assert async_to_sync(without_threads)(token) == [200, 403, 401, 401]
             key.restrict_domains([EVIL])
-            assert [call_async("/async/", token, origin=page).status_code for page in (SHOP, EVIL)] == [
-                403,
-                200,
-            ]
+            replies = [call_async("/async/", token, origin=page) for page in (SHOP, EVIL)]
+            assert [reply.status_code for reply in replies] == [403, 200]
+
+    @pytest.mark.django_db(transaction=True, databases="__all__")
+    @pytest.mark.needs("redis-server")
+    def test_what_has_to_be_written_of_a_cached_key_is_written(self, settings: Any) -> None:
+        for config in settings.DATABASES.values():
+            config["ATOMIC_REQUESTS"] = False
+        key, token = make_key(domains=[SHOP, BLOG])
+        with running_redis() as redis:
+            settings.ALLOWLIST = {"FRESHNESS": redis.url}
+            for page in (SHOP, BLOG):
+                assert call_async("/async/", token, origin=page).status_code == 200
+        assert None not in key.allowed_domains.values_list("last_matched_at", flat=True)
 
 
 async def without_threads(token: str) -> list[int]:
