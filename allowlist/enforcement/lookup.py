@@ -10,12 +10,13 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Value
+from django.db.models import CharField, Value
+from django.db.models.functions import Cast
 
 from ..conf import Settings, settings
 from ..models import APIKey
@@ -226,10 +227,12 @@ def _read_lists(row: Row, now: datetime) -> Lists | None:
     of another revision.
     """
     key = APIKey._base_manager.using(row.alias).filter(pk=row["id"]).order_by()
+    # A string, since the ORM would make a UUID of it for each of 2,500 entries.
+    revision = Cast("revision", CharField(max_length=36))
     domains, ips = (
         key.values_list(
+            revision,
             Value(kind.column),
-            "revision",
             *(f"{kind.field}__{name}" for name in (kind.column, "expires_at", "last_matched_at")),
         )
         for kind in (DOMAINS, IPS)
@@ -237,37 +240,33 @@ def _read_lists(row: Row, now: datetime) -> Lists | None:
     read = list(domains.union(ips, all=True).order_by())
     if not read:
         return None
-    lists = _compiled(
-        read[0][1], [_Entry(of, *rest) for of, _revision, *rest in read if rest[0] is not None], now
-    )
+    lists = _compiled(read, now)
     for text in (*lists.domains.unreadable, *lists.ips.unreadable):
         logger.error("Key %s lists %r, which cannot be read and matches nothing.", row["id"], text)
     return lists
 
 
-class _Entry(NamedTuple):
-    column: str
-    text: str
-    expires_at: datetime | None
-    matched_at: datetime | None
-
-
-def _compiled(revision: UUID, entries: list[_Entry], now: datetime) -> Lists:
-    """Return the two lists without the entries that have ended."""
-    ends = [entry.expires_at for entry in entries if entry.expires_at is not None]
+def _compiled(read: list[Any], now: datetime) -> Lists:
+    """Return the two lists without the entries that have ended. An empty list is one row without text."""
     texts: dict[str, list[str]] = {DOMAINS.column: [], IPS.column: []}
     expired = dict.fromkeys(texts, 0)
-    for entry in entries:
-        if entry.expires_at is not None and entry.expires_at <= now:
-            expired[entry.column] += 1
-        else:
-            texts[entry.column].append(entry.text)
+    ends, matched_at = [], {}
+    for _revision, column, text, expires_at, last_matched_at in read:
+        if text is None:
+            continue
+        matched_at[column, text] = last_matched_at
+        if expires_at is not None and expires_at <= now:
+            expired[column] += 1
+            continue
+        texts[column].append(text)
+        if expires_at is not None:
+            ends.append(expires_at)
     return Lists(
-        revision,
+        UUID(read[0][0]),
         DomainList(texts[DOMAINS.column], expired[DOMAINS.column]),
         IPList(texts[IPS.column], expired[IPS.column]),
-        min((end for end in ends if end > now), default=None),
-        {(entry.column, entry.text): entry.matched_at for entry in entries},
+        min(ends, default=None),
+        matched_at,
     )
 
 

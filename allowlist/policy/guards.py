@@ -1,7 +1,6 @@
 """What saving refuses although it could be matched. Entries that are stored already keep matching."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -86,8 +85,8 @@ def _accepted(read: Callable[[str], Entry], guesses: Iterable[str], deeper: bool
 
 def _own_sites(entry: DomainEntry) -> tuple[str, str]:
     """Return an example of one site below the wildcard's host, and of one site's subdomains."""
-    one_site = replace(entry, host=f"your-site.{entry.host}", wildcard=False)
-    return one_site.text, replace(one_site, wildcard=True).text
+    one_site = entry._replace(host=f"your-site.{entry.host}", wildcard=False)
+    return one_site.text, one_site._replace(wildcard=True).text
 
 
 def _other_spellings(entry: DomainEntry) -> tuple[str, ...]:
