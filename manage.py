@@ -6,7 +6,15 @@ import os
 import sys
 
 OLDEST_PYTHON = (3, 11)
-NEEDED = ("django", "rest_framework", "corsheaders", "ipware", "ada_url", "publicsuffixlist")
+NEEDED = (
+    "django",
+    "rest_framework",
+    "corsheaders",
+    "drf_spectacular",
+    "ipware",
+    "ada_url",
+    "publicsuffixlist",
+)
 MISSING = """Not installed for {python}: {names}. Install everything with
 
     python3 -m venv .venv && .venv/bin/pip install -e '.[dev]'

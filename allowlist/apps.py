@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy
 
 
 class AllowlistConfig(AppConfig):
-    """Registers the system checks and, if django-cors-headers is installed, its adapter."""
+    """Registers the system checks and, the adapters of installed packages."""
 
     name = "allowlist"
     verbose_name = gettext_lazy("API key allowlist")
@@ -19,3 +19,6 @@ class AllowlistConfig(AppConfig):
             from .contrib import corsheaders
 
             corsheaders.connect()
+        if apps.is_installed("drf_spectacular"):
+            from .api import schema  # noqa: F401
+            from .contrib import spectacular  # noqa: F401

@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "corsheaders",
+    "drf_spectacular",
     "rest_framework",
     # Users' own bearer tokens, for the mimicbot recipe.
     "rest_framework.authtoken",
@@ -91,6 +92,7 @@ ALLOWLIST: dict[str, Any] = import_module(f"{recipes.package(RECIPE)}.settings")
 
 # The demo's curl lines log in by password, which the management API takes only if it is set here.
 REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework.authentication.SessionAuthentication",
         "rest_framework.authentication.BasicAuthentication",

@@ -88,7 +88,7 @@ def test_importing_what_was_exported_changes_nothing(
     assert "allowed_domains: These entries have no effect while domain_mode is “all”." in ran.out
 
 
-def test_an_import_makes_keys_what_the_file_says_and_prints_how_they_differ(
+def test_an_import_makes_keys_what_the_file_says_and_prints_the_diff(
     shell: Shell, keys: list[APIKey], load: Any, django_capture_on_commit_callbacks: Any
 ) -> None:
     first, second, third = shell.data("export")

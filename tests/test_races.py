@@ -630,7 +630,7 @@ class TestLastUse:
             APIKey.objects.update(last_used_at=None)
 
 
-def test_imports_at_once_with_other_writers_are_each_loaded_whole_or_not_at_all(
+def test_imports_beside_other_writers_are_loaded_whole_or_not_at_all(
     key: APIKey, creator: User, tmp_path: Path
 ) -> None:
     keys = [key, APIKey.objects.create_key(name="Blog", creator=creator)[0]]

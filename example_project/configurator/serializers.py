@@ -1,4 +1,4 @@
-"""What the widget sends."""
+"""What the widget reads and sends."""
 
 from typing import Any
 
@@ -6,6 +6,15 @@ from rest_framework import serializers
 
 from .models import Lead
 from .product import price_of, unknown_choices
+
+
+class ConfigSerializer(serializers.Serializer[Any]):
+    """The product, for the schema."""
+
+    title = serializers.CharField()
+    currency = serializers.CharField()
+    base_price = serializers.IntegerField()
+    options = serializers.ListField(child=serializers.DictField())
 
 
 class LeadSerializer(serializers.ModelSerializer[Lead]):

@@ -13,7 +13,7 @@ from allowlist.permissions import IsAllowlisted
 
 from . import demo
 from .product import CONFIG
-from .serializers import LeadSerializer
+from .serializers import ConfigSerializer, LeadSerializer
 
 
 class WidgetView(APIView):
@@ -26,6 +26,8 @@ class WidgetView(APIView):
 class ConfigView(WidgetView):
     """The product that the widget shows."""
 
+    serializer_class = ConfigSerializer
+
     def get(self, request: Request) -> Response:
         """Show the product's options."""
         return Response(CONFIG)
@@ -33,6 +35,8 @@ class ConfigView(WidgetView):
 
 class SubmitView(WidgetView):
     """Receives the widget's form."""
+
+    serializer_class = LeadSerializer
 
     def post(self, request: Request) -> Response:
         """Store a lead with the key that the form was sent with."""
