@@ -222,3 +222,19 @@ def test_no_page_loads_anything_from_another_host(site: Path) -> None:
     files = [path for path in site.rglob("*") if path.suffix in {".html", ".css"}]
     assert {path.name for path in files} >= {"index.html", "furo.css"}
     assert {path.name: loaded for path in files if (loaded := LOADS.findall(path.read_text()))} == {}
+
+
+@pytest.mark.slow
+def test_every_inner_link_of_the_site_leads_somewhere(site: Path) -> None:
+    pages = {page: page.read_text() for page in site.rglob("*.html")}
+    ids = {page: set(re.findall(r'\bid="([^"]+)"', text)) for page, text in pages.items()}
+    broken = []
+    for page, text in pages.items():
+        for link in re.findall(r'<a\b[^>]*?\shref="([^"]+)"', text):
+            path, _hash, anchor = link.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            if not re.match(r"https?:|mailto:", link) and (
+                not target.exists() or (anchor and anchor not in ids[target])
+            ):
+                broken.append(f"{page.relative_to(site)}: {link}")
+    assert broken == []
