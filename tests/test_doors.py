@@ -137,12 +137,13 @@ VIEWS: dict[str, Any] = {
     "class": ClassBased.as_view(),
     "async-class": AsyncClassBased.as_view(),
 }
-for view in (*VIEWS.values(), *(each.callback for each in api.urls[0])):
+ninja_urls = api.urls
+for view in (VIEWS["async"], VIEWS["async-class"], *(each.callback for each in ninja_urls[0])):
     transaction.non_atomic_requests(view)
 urlpatterns = [
     *(path(f"{name}/", view) for name, view in VIEWS.items()),
     *(path(f"{name}/<str:public_id>/", view) for name, view in VIEWS.items()),
-    path("ninja/", api.urls),
+    path("ninja/", ninja_urls),
 ]
 
 

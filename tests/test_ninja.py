@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import RequestFactory
 from django.urls import path
 from ninja import NinjaAPI
@@ -50,7 +51,10 @@ for api in (stock, full):
         return {"key": request.auth.name}
 
 
-urlpatterns = [path("stock/", stock.urls), path("full/", full.urls)]
+urls = {"stock": stock.urls, "full": full.urls}
+for each in (*urls["stock"][0], *urls["full"][0]):
+    transaction.non_atomic_requests(each.callback)
+urlpatterns = [path(f"{name}/", patterns) for name, patterns in urls.items()]
 SENDERS = {"sync": call, "async": call_async}
 
 
