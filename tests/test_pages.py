@@ -92,6 +92,7 @@ def test_a_secret_token_is_shown_once_and_stored_nowhere(site: Security) -> None
     assert secret not in "".join(str(each) for each in (sent.headers, sent.cookies, shown.cookies))
     assert all(secret not in str(session.get_decoded()) for session in Session.objects.all())
     assert shown.headers["Cache-Control"] == "private, no-store"
+    site.client.cookies["allowlist_token"] = sent.cookies["allowlist_token"].value
     again = site.get(f"{made.pk}/token/")
     assert not TOKEN.search(again.text)
     assert "The token was shown once. If it is lost, rotate the key." in again.text
@@ -429,7 +430,11 @@ def test_a_change_is_the_users_in_the_signal(
     assert heard == [(creator, "updated"), (creator, "created")]
 
 
-def test_a_form_without_a_csrf_token_is_refused(creator: User, key: APIKey) -> None:
+@pytest.mark.parametrize("without", [None, "django.middleware.csrf.CsrfViewMiddleware"])
+def test_a_form_without_a_csrf_token_is_refused(
+    creator: User, key: APIKey, settings: Any, without: str | None
+) -> None:
+    settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if each != without]
     client = Client(enforce_csrf_checks=True)
     client.force_login(creator)
     for path in ("create/", f"{key.pk}/", f"{key.pk}/rotate/", f"{key.pk}/delete/", f"{key.pk}/check/"):

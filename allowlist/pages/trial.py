@@ -20,7 +20,8 @@ class CheckView(KeyPageView):
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """Show what a request would get."""
         seen = {"ip": client_address(request)}
-        form = RequestForm(request.GET if "ip" in request.GET else None, initial=seen)
+        sent = request.GET if "ip" in request.GET else None
+        form = RequestForm(sent, initial=seen, label_suffix="")
         context: dict[str, Any] = {"form": form, "how_we_see": how_we_see(request)}
         if form.is_bound and form.is_valid():
             found = form.explanation(self.key)
