@@ -76,22 +76,24 @@ def _reserve(port: int) -> bool:
     return True
 
 
-def environment(database: Path) -> dict[str, str]:
+def environment(database: Path, settings: str = "example_project.settings") -> dict[str, str]:
     """Return the environment of a command of the example project."""
-    mine = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     # Unbuffered, so that what is printed can be waited for.
-    return {**mine, "EXAMPLE_DATABASE": str(database), "PYTHONUNBUFFERED": "1"}
+    mine = {"DJANGO_SETTINGS_MODULE": settings, "EXAMPLE_DATABASE": str(database), "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, **mine}
 
 
 @contextmanager
-def running_demo(folder: Path, port: int, recipe: str = "") -> Iterator[Demo]:
+def running_demo(
+    folder: Path, port: int, recipe: str = "", settings: str = "example_project.settings"
+) -> Iterator[Demo]:
     """Serve the demo, or a recipe's demo, while the block runs."""
     database, log = folder / "demo.sqlite3", folder / f"demo-{port}.log"
     options = ["--recipe", recipe] if recipe else []
     command = [sys.executable, "manage.py", "demo", "--port", str(port), *options]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment(database), stdout=output, stderr=subprocess.STDOUT
+            command, cwd=ROOT, env=environment(database, settings), stdout=output, stderr=subprocess.STDOUT
         )
     try:
         yield Demo(port, database, _wait_for_start(process, log))

@@ -4,8 +4,10 @@
 """
 
 import shutil
+import subprocess
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import psycopg
 import pymysql
@@ -59,6 +61,20 @@ def _program(*names: str) -> Callable[[], str | None]:
     return missing
 
 
+@cache
+def axe_core() -> Path | None:
+    """Return the script of axe-core that Node.js finds, None if it finds none."""
+    if shutil.which("node") is None:
+        return None
+    command = ["node", "-p", "require.resolve('axe-core/axe.min.js')"]
+    run = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return None if run.returncode else Path(run.stdout.strip())
+
+
+def _axe_core() -> str | None:
+    return None if axe_core() else "axe-core not installed (npm install axe-core, or name it in NODE_PATH)"
+
+
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
@@ -69,6 +85,7 @@ SERVICES: dict[str, Callable[[], str | None]] = {
     "chromium": _program("chromium", "chromedriver"),
     "curl": _program("bash", "curl"),
     "node": _program("node"),
+    "axe-core": _axe_core,
     "redis-server": _program("redis-server"),
     "openssl": _program("openssl"),
     "nginx": _program("nginx"),

@@ -1,0 +1,174 @@
+"""A person at the browser, who clicks what they read, and the pictures of what they saw."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.demo_server import PATIENCE, Demo
+from tests.services import axe_core
+
+PAGES = "ALLOWLIST_SCREENSHOTS"
+"""The variable with the folder for pictures of whole pages, each in light and dark, wide and narrow."""
+PICTURES = "ALLOWLIST_PICTURES"
+"""The variable with the folder for the documentation's pictures: docs/_static/screenshots."""
+WIDTHS = (1280, 390)
+SCHEMES = ("light", "dark")
+
+LABELED = """
+const words = (element) => (element.tagName === "INPUT" ? element.value : element.textContent);
+const said = (element) => words(element).trim().replace(/\\s+/g, " ").replace(/:$/, "");
+return [...document.querySelectorAll(arguments[0])]
+  .filter((each) => each.checkVisibility())
+  .map((each) => [said(each), each]);
+"""
+IN_WIDGET = """
+return [...document.querySelectorAll(".configurator-widget")].at(-1)?.shadowRoot.querySelector(arguments[0])?.innerText;
+"""
+EMBED = """
+const script = Object.assign(document.createElement("script"), {src: arguments[0]});
+script.dataset.key = arguments[1];
+document.querySelectorAll(".configurator-widget").forEach((widget) => widget.remove());
+document.querySelector("main").append(script);
+"""
+AUDIT = """
+const done = arguments[0];
+axe.run(document, {resultTypes: ["violations"]}).then((found) => done(
+  found.violations.filter((rule) => ["serious", "critical"].includes(rule.impact)).flatMap((rule) =>
+    rule.nodes.map((node) => `${rule.id}: ${node.target.join(" ")}: ${node.failureSummary}`))
+));
+"""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Someone in front of a browser that shows a demo."""
+
+    browser: Chrome
+    demo: Demo
+
+    def log_in(self) -> None:
+        """Log in to the admin as the keys' creator."""
+        self.open("/admin/")
+        self.field("Username").send_keys("demo")
+        self.field("Password").send_keys("demo")
+        self.click("Log in")
+
+    def open(self, path: str, host: str = "localhost") -> None:
+        """Open a page of the service, or of a pretend site."""
+        self.browser.get(self.demo.url(host, path))
+
+    def open_key(self, name: str) -> None:
+        """Open a key's page in the admin, from the list of keys."""
+        self.open("/admin/allowlist/apikey/")
+        self.leave(self.browser.find_element(By.PARTIAL_LINK_TEXT, name))
+
+    def text(self, css: str = "#content, main") -> str:
+        """Return what is to be read on the page or in a part of it, without line breaks."""
+        return " ".join(self.browser.find_element(By.CSS_SELECTOR, css).text.split())
+
+    def messages(self) -> list[str]:
+        """Return the messages above the page."""
+        return [each.text for each in self.browser.find_elements(By.CSS_SELECTOR, ".messagelist li")]
+
+    def click(self, label: str) -> None:
+        """Follow the link or button that is labeled so, to the next page."""
+        self.leave(self._labeled(label, "a, button, input[type=submit]"))
+
+    def leave(self, way: WebElement) -> None:
+        """Click what leads to another page, and wait for that page."""
+        page = self.browser.find_element(By.TAG_NAME, "html")
+        way.click()
+        WebDriverWait(self.browser, PATIENCE).until(staleness_of(page))
+
+    def field(self, label: str) -> WebElement:
+        """Return the field that is labeled so, such as a text box or a radio button."""
+        field: WebElement = self.browser.execute_script(
+            "return arguments[0].control", self._labeled(label, "label")
+        )
+        return field
+
+    def _labeled(self, label: str, css: str) -> WebElement:
+        """Return the visible element of a kind that is labeled so, the last one if there are several."""
+        found = dict(self.browser.execute_script(LABELED, css))
+        assert label in found, f"{label!r} is none of {sorted(found)}"
+        return found[label]
+
+    def listed(self, column: str = "domain") -> list[str]:
+        """Return the entries that the key's page shows in one of its lists."""
+        fields = f"tr.has_original input[name^=allowed_][name$=-{column}]"
+        found = self.browser.find_elements(By.CSS_SELECTOR, fields)
+        return [str(each.get_attribute("value")) for each in found]
+
+    def widget(self, css: str = "h2, .notice") -> str:
+        """Return what the pretend site's widget says, as soon as it says something."""
+        said = WebDriverWait(self.browser, PATIENCE).until(lambda driver: driver.execute_script(IN_WIDGET, css))
+        return " ".join(str(said).split())
+
+    def visit(self, host: str, token: str | None = None) -> str:
+        """Return what the widget says on a pretend site, with another token if one is given."""
+        self.open("/", host)
+        said = self.widget()
+        if token is None:
+            return said
+        self.browser.execute_script(EMBED, self.demo.url("localhost", "/static/configurator/widget.js"), token)
+        return self.widget()
+
+    def complaints(self) -> list[str]:
+        """Return what the browser has logged about the policy of the pages since it was last asked."""
+        logged = [str(each["message"]) for each in self.browser.get_log("browser")]  # type: ignore[no-untyped-call]
+        return [message for message in logged if "Content Security Policy" in message]
+
+    def findings(self) -> list[str]:
+        """Return axe-core's serious and critical findings on the page, in light and dark."""
+        found: list[str] = []
+        source = Path(str(axe_core())).read_text()
+        for scheme in SCHEMES:
+            with self.seen(scheme):
+                self.browser.execute_script(source)
+                found += (f"{scheme}: {each}" for each in self.browser.execute_async_script(AUDIT))
+        return found
+
+    def shoot(self, name: str) -> None:
+        """Save the whole page as it is seen in light and dark, wide and narrow, if a folder is given."""
+        if not (folder := os.environ.get(PAGES)):
+            return
+        for width, scheme in product(WIDTHS, SCHEMES):
+            with self.seen(scheme, width):
+                height = self.browser.execute_script("return document.documentElement.scrollHeight")
+            with self.seen(scheme, width, height):
+                self._save(self.browser, Path(folder), f"{name}-{width}-{scheme}")
+
+    def picture(self, name: str, css: str = "body", width: int = 1000) -> None:
+        """Save a part of the page for the documentation, if a folder is given."""
+        if not (folder := os.environ.get(PICTURES)):
+            return
+        with self.seen("light", width):
+            self._save(self.browser.find_element(By.CSS_SELECTOR, css), Path(folder), name)
+
+    @staticmethod
+    def _save(seen: Chrome | WebElement, folder: Path, name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        take = seen.save_screenshot if isinstance(seen, Chrome) else seen.screenshot
+        take(str(folder / f"{name}.png"))
+
+    @contextmanager
+    def seen(self, scheme: str, width: int = 1200, height: int = 900) -> Iterator[None]:
+        """Show the page in light or dark and at a width while the block runs."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        try:
+            yield
+        finally:
+            self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+            self.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
