@@ -31,7 +31,7 @@ return [...document.querySelectorAll(arguments[0])]
   .map((each) => [said(each), each]);
 """
 IN_WIDGET = """
-return [...document.querySelectorAll(".configurator-widget")].at(-1)?.shadowRoot.querySelector(arguments[0])?.innerText;
+return document.querySelector(".configurator-widget")?.shadowRoot.querySelector("h2, .notice")?.innerText;
 """
 EMBED = """
 const script = Object.assign(document.createElement("script"), {src: arguments[0]});
@@ -98,7 +98,7 @@ class Person:
 
     def _labeled(self, label: str, css: str) -> WebElement:
         """Return the visible element of a kind that is labeled so, the last one if there are several."""
-        found = dict(self.browser.execute_script(LABELED, css))
+        found: dict[str, WebElement] = dict(self.browser.execute_script(LABELED, css))
         assert label in found, f"{label!r} is none of {sorted(found)}"
         return found[label]
 
@@ -108,19 +108,19 @@ class Person:
         found = self.browser.find_elements(By.CSS_SELECTOR, fields)
         return [str(each.get_attribute("value")) for each in found]
 
-    def widget(self, css: str = "h2, .notice") -> str:
-        """Return what the pretend site's widget says, as soon as it says something."""
-        said = WebDriverWait(self.browser, PATIENCE).until(lambda driver: driver.execute_script(IN_WIDGET, css))
-        return " ".join(str(said).split())
-
-    def visit(self, host: str, token: str | None = None) -> str:
+    def visit(self, host: str, token: str = "") -> str:
         """Return what the widget says on a pretend site, with another token if one is given."""
         self.open("/", host)
-        said = self.widget()
-        if token is None:
-            return said
-        self.browser.execute_script(EMBED, self.demo.url("localhost", "/static/configurator/widget.js"), token)
-        return self.widget()
+        if token:
+            self._widget()
+            script = self.demo.url("localhost", "/static/configurator/widget.js")
+            self.browser.execute_script(EMBED, script, token)
+        return self._widget()
+
+    def _widget(self) -> str:
+        """Return what the widget says as soon as it says something."""
+        wait = WebDriverWait(self.browser, PATIENCE)
+        return str(wait.until(lambda driver: driver.execute_script(IN_WIDGET)))
 
     def complaints(self) -> list[str]:
         """Return what the browser has logged about the policy of the pages since it was last asked."""

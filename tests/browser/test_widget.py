@@ -32,11 +32,6 @@ def find(browser: Chrome, css: str) -> WebElement:
     return cast(WebElement, WebDriverWait(browser, PATIENCE).until(look))
 
 
-def wait_for(browser: Chrome, css: str) -> None:
-    """Wait until the page has an element, such as after a form was sent."""
-    WebDriverWait(browser, PATIENCE).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, css))
-
-
 def embed(browser: Chrome, demo: Demo, key: str) -> None:
     """Embed one more widget in the page that is open, and wait until its script has run."""
     drawn = (By.CSS_SELECTOR, ".configurator-widget")
@@ -159,29 +154,3 @@ def test_other_failures_have_their_own_sentences(
     browser.execute_script(f"window.fetch = () => {fetch}")
     embed(browser, demo, demo.page_token)
     assert find(browser, ".notice").text.startswith(message)
-
-
-def test_a_domain_added_in_the_admin_works_at_once(demo: Demo, browser: Chrome, screenshots: Path) -> None:
-    browser.get(demo.url("localhost", "/admin/"))
-    browser.find_element(By.NAME, "username").send_keys("demo")
-    browser.find_element(By.NAME, "password").send_keys("demo", "\n")
-    wait_for(browser, "#user-tools")
-    browser.get(demo.url("localhost", "/admin/allowlist/apikey/"))
-    browser.save_screenshot(str(screenshots / "admin-keys.png"))
-    names = [link.text for link in browser.find_elements(By.CSS_SELECTOR, "#result_list .field-named a")]
-    assert sorted(name.splitlines()[0] for name in names) == ["Demo: server", "Demo: web pages"]
-    browser.find_element(By.PARTIAL_LINK_TEXT, "Demo: web pages").click()
-    listed = [
-        field.get_attribute("value")
-        for field in browser.find_elements(By.CSS_SELECTOR, "input[name^=allowed_domains-][name$=-domain]")
-    ]
-    assert demo.url("shop.localhost", "") in listed
-    assert demo.url("copycat.localhost", "") not in listed
-    browser.find_element(By.LINK_TEXT, "Add another Allowed domain").click()
-    empty = browser.find_elements(By.CSS_SELECTOR, "tr.form-row:not(.empty-form) input[name$=-domain]")[-1]
-    empty.send_keys(demo.url("copycat.localhost", ""))
-    browser.save_screenshot(str(screenshots / "admin-key.png"))
-    browser.find_element(By.NAME, "_save").click()
-    wait_for(browser, ".messagelist .success")
-    browser.get(demo.url("copycat.localhost"))
-    assert find(browser, "h2").text == "Design your desk"
