@@ -109,7 +109,7 @@ def _lacks(case: Case, options: argparse.Namespace) -> str:
     if unknown:
         return f"the setting {unknown[0]} is unknown"
     at = urlsplit(REDIS_URL)
-    asks_redis = "FRESHNESS" in case.settings.get("ALLOWLIST", {})
+    asks_redis = case.settings.get("ALLOWLIST", {}).get("FRESHNESS") == REDIS_URL
     return databases.silent("Redis", at.hostname or "", at.port or 6379) if asks_redis else ""
 
 

@@ -37,6 +37,7 @@ PEERS_SETTINGS: Settings = {
 }
 REDIS_URL = os.environ.get("ALLOWLIST_REDIS_URL", "redis://127.0.0.1:6379/0")
 REDIS: Settings = {"ALLOWLIST": {"FRESHNESS": REDIS_URL}}
+PUSH: Settings = {"ALLOWLIST": {"FRESHNESS": "postgres"}}
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Case:
     engines: tuple[str, ...] = ENGINES
     asgi: bool = False
     """Whether uvicorn serves it instead of gunicorn, over HTTP only."""
+    is_plain: bool = False
+    """Whether its view is Django's instead of DRF's. Under ASGI it is async."""
     quick: bool = True
     """Whether a quick run measures it over HTTP."""
 
@@ -66,7 +69,8 @@ class Case:
     @property
     def bare(self) -> str:
         """Return the name of the same case without a check."""
-        return "bare-asgi" if self.asgi else BARE
+        name = "plain" if self.is_plain else BARE
+        return f"{name}-asgi" if self.asgi else name
 
     @property
     def modules(self) -> list[str]:
@@ -105,9 +109,17 @@ CASES = (
     _ours("ours", "allowlist, 25 domains", "listed"),
     _ours("redis", "allowlist, Redis freshness", "listed", settings=REDIS),
     _ours("redis-2500", "allowlist, Redis freshness, 2,500 domains", "long", settings=REDIS, quick=False),
+    _ours("push", "allowlist, PostgreSQL freshness", "listed", settings=PUSH, engines=("postgres",)),
     _ours("ours-1", "allowlist, 1 domain", "short", over_http=False),
     _ours("ours-2500", "allowlist, 2,500 domains", "long", quick=False),
     _ours("both", "allowlist, 25 domains and 25 addresses", "both", quick=False),
+    Case(
+        "first-2500",
+        "allowlist, 2,500 domains, each time as if for the first time",
+        ("benchmarks.permissions.Forgetful",),
+        {"X-API-Key": "{long}", "Origin": LISTED},
+        over_http=False,
+    ),
     _ours(
         "proxy",
         "allowlist, 25 addresses, behind a proxy",
@@ -119,6 +131,15 @@ CASES = (
     ),
     _ours("cors", "allowlist, with its CORS adapter", "listed", settings={"MIDDLEWARE": [CORS]}, quick=False),
     _ours("refused", "allowlist, refused: not listed", "listed", EVIL, status=403),
+    _ours(
+        "unrecorded",
+        "allowlist, refused: not listed, and not recorded",
+        "listed",
+        EVIL,
+        settings={"ALLOWLIST": {"BLOCKED_PER_KEY": 0}},
+        status=403,
+        quick=False,
+    ),
     _ours("unknown", "allowlist, refused: unknown key", "unknown", status=401, quick=False),
     Case(
         "denied",
@@ -182,6 +203,19 @@ CASES = (
         (HAS_API_KEY, "drf_ip_restrictions.AllowedIpList"),
         {"Authorization": "Api-Key {has_api_key}", "Origin": LISTED},
         settings=PEERS_SETTINGS,
+        quick=False,
+    ),
+    Case("plain", "bare plain view", (), BROWSER, is_plain=True, quick=False),
+    _ours("plain-ours", "allowlist, plain view", "listed", is_plain=True, quick=False),
+    Case("plain-asgi", "bare async view, under ASGI", (), BROWSER, asgi=True, is_plain=True, quick=False),
+    _ours("async", "allowlist, async view, under ASGI", "listed", asgi=True, is_plain=True, quick=False),
+    _ours(
+        "async-redis",
+        "allowlist, async view, Redis freshness, under ASGI",
+        "listed",
+        settings=REDIS,
+        asgi=True,
+        is_plain=True,
         quick=False,
     ),
     Case("bare-asgi", "bare DRF view, under ASGI", (), BROWSER, asgi=True, quick=False),

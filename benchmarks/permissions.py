@@ -8,7 +8,10 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from allowlist.enforcement import lookup
+from allowlist.enforcement.cache import Cache
 from allowlist.models import APIKey
+from allowlist.permissions import IsAllowlisted
 from benchmarks.cases import PAGES
 from benchmarks.settings import SETUP
 
@@ -56,3 +59,17 @@ class ThreeQueries(BasePermission):
             return False
         address = ip_address(request.META["REMOTE_ADDR"])
         return any(address in ip_network(entry.ip) for entry in found.allowed_ips.all())
+
+
+class Forgetful(IsAllowlisted):
+    """Decides each time as if for the first time: the process caches nothing of the key."""
+
+    _nothing: Cache[lookup.ActivePolicy] = Cache(0)
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Return whether the key's lists allow the request."""
+        cache, lookup._cache = lookup._cache, self._nothing
+        try:
+            return super().has_permission(request, view)
+        finally:
+            lookup._cache = cache
