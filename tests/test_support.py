@@ -9,7 +9,7 @@ from tests.pages import Admin
 from tests.testing import call, make_key
 
 NOT_LISTED = (
-    "Add this origin to the key's allowed domains. An entry for example.com doesn't cover www.example.com, "
+    "Add this origin to the key's allowed domains. An entry doesn't cover subdomains such as www, "
     "and one for https:// doesn't cover http://."
 )
 HIDDEN = (

@@ -28,8 +28,8 @@ Text = str | Promise
 
 _HINTS: dict[Reason, Text] = {
     Reason.ORIGIN_NOT_LISTED: _(
-        "Add this origin to the key's allowed domains. An entry for example.com doesn't cover "
-        "www.example.com, and one for https:// doesn't cover http://."
+        "Add this origin to the key's allowed domains. An entry doesn't cover subdomains "
+        "such as www, and one for https:// doesn't cover http://."
     ),
     Reason.ORIGIN_OPAQUE: _(
         "The page has no origin: browsers send “null” for sandboxed iframes, local files and some redirects. "
