@@ -10,8 +10,9 @@ import requests
 import schemathesis
 from django.core.management import call_command
 from django.test import Client
-from django.urls import path
+from django.urls import include, path
 from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.utils import extend_schema
 from hypothesis import HealthCheck, Phase, given, settings
 from rest_framework import permissions, serializers
 from rest_framework.authentication import SessionAuthentication, TokenAuthentication
@@ -20,9 +21,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from schemathesis.generation import GenerationMode
 
+from allowlist.api.views import APIKeyViewSet
 from allowlist.authentication import APIKeyAuthentication
 from allowlist.permissions import IsAllowlisted, IsAllowlistedQuietly
 from allowlist.testing import AllowlistClient
+from allowlist.urls import routes
 from tests.conftest import User
 from tests.testing import EVIL, SERVER, SHOP, make_key, rolled_back
 
@@ -61,6 +64,18 @@ def test_every_operation_of_the_api_says_what_it_returns() -> None:
         assert len(served) == 1
         assert served == ["204"] or "content" in operation["responses"][served[0]]
         assert operation["responses"].keys() >= {"401", "403"}
+
+
+def test_what_a_subclass_describes_itself_stays() -> None:
+    class OwnKeys(APIKeyViewSet):
+        @extend_schema(operation_id="my_keys", responses={200: None})
+        def list(self, request: Request, **kwargs: Any) -> Response:
+            raise NotImplementedError
+
+    routes_of_own = include((routes(key_viewset=OwnKeys), "allowlist"))
+    paths = generated([path("own/", routes_of_own)])["paths"]
+    assert paths["/own/keys/"]["get"]["operationId"] == "my_keys"
+    assert "200" in paths["/own/keys/{id}/check/"]["post"]["responses"]
 
 
 # Guarded views

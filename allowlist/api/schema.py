@@ -255,6 +255,6 @@ def _copied(method: Any) -> Any:
 
     @wraps(method)
     def copied(*args: Any, **kwargs: Any) -> Any:
-        return method(*args, **kwargs)
+        return method(*args, **kwargs)  # pragma: no cover - it is only described
 
     return copied
