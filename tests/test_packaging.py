@@ -13,6 +13,29 @@ import pytest
 ROOT = Path(__file__).parent.parent
 METADATA = "django_allowlist-0.1.0.dist-info"
 
+OPTIONAL = {
+    "cors": {"corsheaders"},
+    "redis": {"redis", "hiredis"},
+    "ninja": {"ninja"},
+    "openapi": {"drf_spectacular"},
+}
+"""What each extra installs, by import name."""
+RUN = """
+import runpy, sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError(name + " is blocked", name=name)
+
+sys.meta_path.insert(0, Blocker())
+sys.path.insert(0, {folder!r})
+sys.argv = ["installed.py", *{extras!r}]
+import allowlist
+assert allowlist.__file__.startswith({folder!r})
+runpy.run_path({script!r}, run_name="__main__")
+"""
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
@@ -57,6 +80,21 @@ def test_the_metadata_describe_the_package(wheel: zipfile.ZipFile) -> None:
         "dev",
     }
     assert f"{METADATA}/licenses/LICENSE" in wheel.namelist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("extra", ["none", *OPTIONAL])
+def test_the_wheel_works_with_each_extra_alone_and_with_none(
+    wheel: zipfile.ZipFile, tmp_path: Path, extra: str
+) -> None:
+    wheel.extractall(tmp_path)
+    blocked = set.union(*OPTIONAL.values()) - OPTIONAL.get(extra, set())
+    extras = [] if extra == "none" else [extra]
+    script = str(ROOT / "tests" / "installed.py")
+    code = RUN.format(blocked=blocked, folder=str(tmp_path), extras=extras, script=script)
+    command = [sys.executable, "-W", "error", "-c", code]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 def test_the_app_needs_five_packages_and_no_more() -> None:
