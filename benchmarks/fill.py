@@ -23,7 +23,7 @@ from benchmarks.settings import SETUP
 Row = dict[str, Any]
 Tokens = dict[str, list[str]]
 
-IN_TURN = 200
+IN_TURN = 40
 """How many keys take turns by default. One key alone flatters: its rows and what was compiled stay hot."""
 SPREAD = 20
 """How many keys take turns in the cases that measure the number of keys."""
