@@ -41,5 +41,4 @@ class Heartbeat:
 
     def hear(self) -> None:
         """Note the sign of life that the server owed."""
-        if self._asked_at is not None:
-            self.alive_at, self._asked_at = self._asked_at, None
+        self.alive_at, self._asked_at = self._asked_at or self.alive_at, None
