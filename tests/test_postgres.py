@@ -1,5 +1,6 @@
 """FRESHNESS by PostgreSQL: what isn't the same with Redis. The rest is in tests/test_push.py."""
 
+import select
 from collections.abc import Iterator
 from threading import Thread
 from typing import Any
@@ -113,8 +114,11 @@ class TestConnection:
     ) -> None:
         """The first read after its last words reports nothing wrong."""
         warm(key)
+        ended = select.poll()
+        ended.register(listening()._driver.fileno(), select.POLLRDHUP)
         line.terminate()
-        settle(lambda: this_store().current() is None)
+        settle(lambda: bool(ended.poll(0)))
+        assert this_store().current() is None
         assert caplog.text.count(f"{line.server} is down (") == 1
         assert [cost(key.token), cost(key.token)] == [1, 1]
         clock.now += RETRY_AFTER
