@@ -102,7 +102,7 @@ def _lines(policy: dict[str, Any], loaded: Loaded, is_trial: bool) -> Iterator[s
 def _differences(change: Any, is_new: bool) -> Iterator[str]:
     """Yield how one field differs: its old and new value, or what its list gained and lost."""
     if isinstance(change, tuple):
-        yield str(change[1]) if is_new else _arrow(*change)
+        yield _shown(change[1]) if is_new else _arrow(*change)
         return
     yield from (f"- {text}" for text in change["removed"])
     yield from (f"+ {text}" for text in change["added"])
