@@ -35,10 +35,12 @@ class BlockedMixin(StepsMixin):
 
     def blocked_context(self, request: HttpRequest, key: APIKey, steps: list[Any]) -> dict[str, Any]:
         """Return what the template of the section shows."""
+        section = blocked_section(key, request.GET.get("blocked-page"))
+        suggested = {place.kind for place in section.places}
         return {
-            "blocked": blocked_section(key, request.GET.get("blocked-page")),
+            "blocked": section,
             "blocked_steps": {step.name: step for step in steps if step.is_about_blocked},
-            "allowable": [kind for kind in KINDS if self.may_add(request, key, kind)],
+            "allowable": [kind for kind in KINDS if kind in suggested and self.may_add(request, key, kind)],
             "chosen": self._chosen(request, key),
         }
 

@@ -147,12 +147,13 @@ class Person:
             with self.seen(scheme, width, height):
                 self._save(self.browser, Path(folder), f"{name}-{width}-{scheme}")
 
-    def picture(self, name: str, css: str = "body", width: int = 1000) -> None:
-        """Save a part of the page for the documentation, if a folder is given."""
+    def picture(self, name: str, css: str = "", height: int = 700) -> None:
+        """Save a part of the page, or its top, for the documentation, if a folder is given."""
         if not (folder := os.environ.get(PICTURES)):
             return
-        with self.seen("light", width):
-            self._save(self.browser.find_element(By.CSS_SELECTOR, css), Path(folder), name)
+        with self.seen("light", 1000, height):
+            part = self.browser.find_element(By.CSS_SELECTOR, css) if css else self.browser
+            self._save(part, Path(folder), name)
 
     @staticmethod
     def _save(seen: Chrome | WebElement, folder: Path, name: str) -> None:

@@ -1,12 +1,13 @@
 """What the people around a key do in the admin, in a real browser and under a strict policy."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from tests.browser.person import Person
+from tests.browser.person import PICTURES, Person
 from tests.demo_server import Demo, free_port, running_demo
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium")]
@@ -22,7 +23,8 @@ STAY = "Save and continue editing"
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """Return one demo for all tests of this module."""
     folder = tmp_path_factory.mktemp("demo")
-    with running_demo(folder, free_port(), settings="tests.browser.strict_settings") as demo:
+    port = 8000 if PICTURES in os.environ else free_port()
+    with running_demo(folder, port, settings="tests.browser.strict_settings") as demo:
         yield demo
 
 
@@ -55,6 +57,7 @@ def test_a_listed_domain_brings_its_widget_to_life(person: Person) -> None:
     copycat = person.demo.url("copycat.localhost", "")
     assert person.visit("copycat.localhost") == REFUSED
     person.shoot("site-refused")
+    person.picture("site-refused", "main")
     person.open_key(PAGE_KEY)
     assert copycat not in person.listed()
     person.browser.find_element(By.LINK_TEXT, "Add another Allowed domain").click()
@@ -63,8 +66,10 @@ def test_a_listed_domain_brings_its_widget_to_life(person: Person) -> None:
     person.click(STAY)
     assert copycat in person.listed()
     person.shoot("key")
+    person.picture("admin-key", height=1150)
     assert person.visit("copycat.localhost") == ALIVE
     person.shoot("site-listed")
+    person.picture("site-listed", "main")
 
 
 def test_a_list_is_deleted_after_a_question_and_restored(person: Person) -> None:
@@ -96,10 +101,11 @@ def test_what_is_right_of_30_pasted_lines_is_saved(person: Person) -> None:
     box = person.field("Add several domains")
     assert box.get_attribute("value") == "\n".join(lines)
     box.clear()
-    box.send_keys("\n".join([*lines[:24], "htps://customer-25.example.com"]))
+    box.send_keys("\n".join([*lines[:24], "https://customer-25.example.com/shop"]))
     person.click(STAY)
     assert "1 entry can't be added. The errors above say why." in person.text()
     person.shoot("paste-wrong")
+    person.picture("admin-did-you-mean", "#content")
     person.click("Add the 24 valid entries")
     assert person.text("#allowed_domains-section").endswith("24 of 25")
     assert person.listed() == lines[:24]
@@ -115,6 +121,7 @@ def test_a_blocked_site_is_allowed_by_one_click(person: Person) -> None:
     partner = person.demo.url("partner.localhost", "")
     person.open_key("Blocks a site")
     person.shoot("blocked")
+    person.picture("admin-blocked", "#blocked")
     person.click(f"Allow {partner}")
     person.shoot("allowed")
     assert person.messages() == [f"Added to the key's lists: {partner}."]
@@ -140,6 +147,7 @@ def test_a_key_learns_its_sites_and_then_blocks_others(person: Person) -> None:
 def test_two_tokens_work_until_the_old_one_is_ended(person: Person) -> None:
     old = create_key(person, "Rotated")
     person.shoot("token")
+    person.picture("admin-token", "#content")
     person.click("Go to the key")
     person.click("Rotate")
     person.shoot("confirm-rotate")
@@ -182,5 +190,6 @@ def test_axe_has_no_serious_finding_on_the_key_s_pages(person: Person) -> None:
     person.field("Origin").send_keys(person.demo.url("partner.localhost", ""))
     person.click("Test")
     person.shoot("test")
+    person.picture("admin-test", "#content")
     audit("tested request")
     assert found == {page: [] for page in found}
