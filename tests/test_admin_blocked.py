@@ -170,10 +170,18 @@ def test_a_page_shows_what_was_blocked_and_what_would_allow_it(site: Admin, key:
         "all let through",
         FORGED,
     )
-    assert [said for said in (*shown, "Allow www.example.com") if said not in text] == []
+    assert [said for said in (*shown, "Allow www.example.com", "Allow selected") if said not in text] == []
     assert OTHER not in text
     assert 'name="place"' in response.content.decode()
     assert " checked" not in response.content.decode().partition('id="blocked"')[2].partition("</section>")[0]
+
+
+def test_nothing_is_selected_where_no_place_can_be_allowed(site: Admin, key: APIKey) -> None:
+    blocked(key, "", reason="origin_hidden")
+    html = site.client.get(site.base + page_of(key)).content.decode()
+    assert "Hidden page" in html
+    assert "Allow selected" not in html
+    assert 'name="place"' not in html
 
 
 @pytest.mark.parametrize(

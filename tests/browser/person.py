@@ -1,6 +1,7 @@
 """A person at the browser, who clicks what they read, and the pictures of what they saw."""
 
 import os
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -139,27 +140,26 @@ class Person:
 
     def shoot(self, name: str) -> None:
         """Save the whole page as it is seen in light and dark, wide and narrow, if a folder is given."""
-        if not (folder := os.environ.get(PAGES)):
-            return
-        for width, scheme in product(WIDTHS, SCHEMES):
-            with self.seen(scheme, width):
-                height = self.browser.execute_script("return document.documentElement.scrollHeight")
-            with self.seen(scheme, width, height):
-                self._save(self.browser, Path(folder), f"{name}-{width}-{scheme}")
+        if folder := os.environ.get(PAGES):
+            for width, scheme in product(WIDTHS, SCHEMES):
+                with self._whole(scheme, width):
+                    self.browser.save_screenshot(str(Path(folder, f"{name}-{width}-{scheme}.png")))
 
-    def picture(self, name: str, css: str = "", height: int = 700) -> None:
-        """Save a part of the page, or its top, for the documentation, if a folder is given."""
-        if not (folder := os.environ.get(PICTURES)):
-            return
-        with self.seen("light", 1000, height):
-            part = self.browser.find_element(By.CSS_SELECTOR, css) if css else self.browser
-            self._save(part, Path(folder), name)
+    def picture(self, name: str, css: str = "#content", height: int = 700) -> None:
+        """Save the top of a part of the page for the documentation, if a folder is given."""
+        if folder := os.environ.get(PICTURES):
+            with self._whole("light", WIDTHS[0]):
+                box = self.browser.find_element(By.CSS_SELECTOR, css).rect
+                clip = {**box, "height": min(box["height"], height), "scale": 1}
+                taken = self.browser.execute_cdp_cmd("Page.captureScreenshot", {"clip": clip})
+            Path(folder, f"{name}.png").write_bytes(b64decode(taken["data"]))
 
-    @staticmethod
-    def _save(seen: Chrome | WebElement, folder: Path, name: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        take = seen.save_screenshot if isinstance(seen, Chrome) else seen.screenshot
-        take(str(folder / f"{name}.png"))
+    @contextmanager
+    def _whole(self, scheme: str, width: int) -> Iterator[None]:
+        with self.seen(scheme, width):
+            height = self.browser.execute_script("return document.documentElement.scrollHeight")
+        with self.seen(scheme, width, height):
+            yield
 
     @contextmanager
     def seen(self, scheme: str, width: int = 1200, height: int = 900) -> Iterator[None]:

@@ -53,6 +53,13 @@ def create_key(person: Person, name: str) -> str:
     return person.text("#allowlist-token")
 
 
+def try_partner(person: Person) -> None:
+    """Test a request of the partner's page, from the page of a key."""
+    person.click("Test a request")
+    person.field("Origin").send_keys(person.demo.url("partner.localhost", ""))
+    person.click("Test")
+
+
 def test_a_listed_domain_brings_its_widget_to_life(person: Person) -> None:
     copycat = person.demo.url("copycat.localhost", "")
     assert person.visit("copycat.localhost") == REFUSED
@@ -66,7 +73,7 @@ def test_a_listed_domain_brings_its_widget_to_life(person: Person) -> None:
     person.click(STAY)
     assert copycat in person.listed()
     person.shoot("key")
-    person.picture("admin-key", height=1150)
+    person.picture("admin-key")
     assert person.visit("copycat.localhost") == ALIVE
     person.shoot("site-listed")
     person.picture("site-listed", "main")
@@ -105,7 +112,7 @@ def test_what_is_right_of_30_pasted_lines_is_saved(person: Person) -> None:
     person.click(STAY)
     assert "1 entry can't be added. The errors above say why." in person.text()
     person.shoot("paste-wrong")
-    person.picture("admin-did-you-mean", "#content")
+    person.picture("admin-did-you-mean")
     person.click("Add the 24 valid entries")
     assert person.text("#allowed_domains-section").endswith("24 of 25")
     assert person.listed() == lines[:24]
@@ -122,6 +129,11 @@ def test_a_blocked_site_is_allowed_by_one_click(person: Person) -> None:
     person.open_key("Blocks a site")
     person.shoot("blocked")
     person.picture("admin-blocked", "#blocked")
+    try_partner(person)
+    assert "This request is blocked: origin_not_listed." in person.text()
+    person.shoot("test")
+    person.picture("admin-test")
+    person.click("Go to the key")
     person.click(f"Allow {partner}")
     person.shoot("allowed")
     assert person.messages() == [f"Added to the key's lists: {partner}."]
@@ -147,7 +159,7 @@ def test_a_key_learns_its_sites_and_then_blocks_others(person: Person) -> None:
 def test_two_tokens_work_until_the_old_one_is_ended(person: Person) -> None:
     old = create_key(person, "Rotated")
     person.shoot("token")
-    person.picture("admin-token", "#content")
+    person.picture("admin-token")
     person.click("Go to the key")
     person.click("Rotate")
     person.shoot("confirm-rotate")
@@ -186,10 +198,6 @@ def test_axe_has_no_serious_finding_on_the_key_s_pages(person: Person) -> None:
     audit("list of keys")
     person.open_key("Audited")
     audit("key with a blocked place")
-    person.click("Test a request")
-    person.field("Origin").send_keys(person.demo.url("partner.localhost", ""))
-    person.click("Test")
-    person.shoot("test")
-    person.picture("admin-test", "#content")
+    try_partner(person)
     audit("tested request")
     assert found == {page: [] for page in found}
