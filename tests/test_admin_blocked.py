@@ -79,8 +79,8 @@ def allow(site: Admin, key: APIKey, **sent: Any) -> Page:
             "Website not listed",
             [
                 (
-                    "Add this origin to the key's allowed domains. An entry for example.com doesn't cover "
-                    "www.example.com, and one for https:// doesn't cover http://."
+                    "Add this origin to the key's allowed domains. An entry doesn't cover subdomains "
+                    "such as www, and one for https:// doesn't cover http://."
                 )
             ],
             OTHER,

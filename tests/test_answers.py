@@ -634,8 +634,8 @@ def test_the_quiet_permission_leaves_the_words_to_drf() -> None:
                 "message": "Domain not allowed",
                 "reason": "origin_not_listed",
                 "hint": (
-                    "Add this origin to the key's allowed domains. An entry for example.com doesn't cover "
-                    "www.example.com, and one for https:// doesn't cover http://."
+                    "Add this origin to the key's allowed domains. An entry doesn't cover "
+                    "subdomains such as www, and one for https:// doesn't cover http://."
                 ),
                 "origin": EVIL,
             },

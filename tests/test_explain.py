@@ -178,8 +178,8 @@ class TestAPI:
                 "Permission denied. Check your security settings and ensure your domain is allowlisted."
             ),
             "hint": (
-                "Add this origin to the key's allowed domains. An entry for example.com doesn't cover "
-                "www.example.com, and one for https:// doesn't cover http://."
+                "Add this origin to the key's allowed domains. An entry doesn't cover subdomains "
+                "such as www, and one for https:// doesn't cover http://."
             ),
         }
         assert domain == {
