@@ -90,4 +90,5 @@ SERVICES: dict[str, Callable[[], str | None]] = {
     "openssl": _program("openssl"),
     "nginx": _program("nginx"),
     "java": _program("java"),
+    "xgettext": _program("xgettext", "msgmerge"),
 }

@@ -439,7 +439,7 @@ class TestLimits:
         for attempt in attempts:
             with refused("limit") as told:
                 attempt()
-            assert told[0].sentence == str(side.which.over_limit) % {"limit": 25, "count": 26}
+            assert told[0].sentence == side.which.over_limit % {"limit": 25, "count": 26}
         assert side.texts(key) == side.many(25)
 
     def test_are_for_each_key_and_list(self, make: Make, side: Side) -> None:

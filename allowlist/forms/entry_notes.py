@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ..models.entries import Entry
 from ..models.lists import DOMAINS, ListKind
@@ -25,7 +26,8 @@ def warning(entry: Entry, now: datetime) -> str:
         return _("Expired")
     since = entry.last_matched_at or entry.created_at
     if since <= now - timedelta(days=UNUSED_DAYS):
-        return _("Not matched for %(days)s days") % {"days": UNUSED_DAYS}
+        said = ngettext("Not matched for %(days)s day", "Not matched for %(days)s days", UNUSED_DAYS)
+        return said % {"days": UNUSED_DAYS}
     return ""
 
 

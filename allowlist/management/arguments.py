@@ -8,6 +8,7 @@ from django.core.management import CommandError
 from django.core.management.base import CommandParser
 from django.db import connections
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ..models.choices import Enforcement
 from ..policy.decision import Condition
@@ -39,7 +40,8 @@ def add_subcommands(parser: CommandParser) -> None:
         dest="subcommand", required=True, metavar="SUBCOMMAND", parser_class=UsageParser
     )
     for each in SUBCOMMANDS:
-        subparser = added.add_parser(each.name, help=each.help, description=each.help, allow_abbrev=False)
+        sentence = str(each.help)
+        subparser = added.add_parser(each.name, help=sentence, description=sentence, allow_abbrev=False)
         each.arguments(subparser)
         _add_common(subparser)
         subparser.set_defaults(run=each.run)
@@ -186,21 +188,27 @@ def _age(parser: ArgumentParser) -> None:
 
 
 SUBCOMMANDS = (
-    Subcommand("list", "Print all keys.", keys.list_keys, _all),
-    Subcommand("show", "Print a key.", keys.show, _key),
-    Subcommand("create", "Create a key, and print its token.", keys.create, _new),
-    Subcommand("set", "Change a key's name, condition, enforcement or end.", keys.change, _fields),
-    Subcommand("add", "Add entries to a key's lists.", keys.add, _addition),
-    Subcommand("remove", "Remove entries from a key's lists.", keys.remove, _removal),
-    Subcommand("restrict", "Allow only what is listed.", keys.restrict, _restriction),
-    Subcommand("allow-all", "Stop restricting by a list, and empty it.", keys.allow_all, _list),
-    Subcommand("restore", "Bring back a list that one change emptied.", keys.restore, _list),
-    Subcommand("rotate", "Give a key a new token, and print it.", keys.rotate, _rotation),
-    Subcommand("revoke", "End a key for good.", keys.revoke, _key),
-    Subcommand("take-over", "Make a user a key's creator.", keys.take_over, _handover),
-    Subcommand("explain", "Print what a request with a key would get.", explanations.explain, _request),
-    Subcommand("blocked", "Print what a key blocked.", explanations.blocked, _key),
-    Subcommand("export", "Print the policies of keys, without tokens.", policies.export, _named_keys),
-    Subcommand("import", "Make keys what an export says.", policies.import_, _file),
-    Subcommand("prune", "Delete old blocked rows and old revoked keys.", keys.prune, _age),
+    Subcommand("list", gettext_lazy("Print all keys."), keys.list_keys, _all),
+    Subcommand("show", gettext_lazy("Print a key."), keys.show, _key),
+    Subcommand("create", gettext_lazy("Create a key, and print its token."), keys.create, _new),
+    Subcommand(
+        "set", gettext_lazy("Change a key's name, condition, enforcement or end."), keys.change, _fields
+    ),
+    Subcommand("add", gettext_lazy("Add entries to a key's lists."), keys.add, _addition),
+    Subcommand("remove", gettext_lazy("Remove entries from a key's lists."), keys.remove, _removal),
+    Subcommand("restrict", gettext_lazy("Allow only what is listed."), keys.restrict, _restriction),
+    Subcommand("allow-all", gettext_lazy("Stop restricting by a list, and empty it."), keys.allow_all, _list),
+    Subcommand("restore", gettext_lazy("Bring back a list that one change emptied."), keys.restore, _list),
+    Subcommand("rotate", gettext_lazy("Give a key a new token, and print it."), keys.rotate, _rotation),
+    Subcommand("revoke", gettext_lazy("End a key for good."), keys.revoke, _key),
+    Subcommand("take-over", gettext_lazy("Make a user a key's creator."), keys.take_over, _handover),
+    Subcommand(
+        "explain", gettext_lazy("Print what a request with a key would get."), explanations.explain, _request
+    ),
+    Subcommand("blocked", gettext_lazy("Print what a key blocked."), explanations.blocked, _key),
+    Subcommand(
+        "export", gettext_lazy("Print the policies of keys, without tokens."), policies.export, _named_keys
+    ),
+    Subcommand("import", gettext_lazy("Make keys what an export says."), policies.import_, _file),
+    Subcommand("prune", gettext_lazy("Delete old blocked rows and old revoked keys."), keys.prune, _age),
 )

@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.management import CommandError
 from django.core.management.base import OutputWrapper
 from django.db import Error as DatabaseError
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from rest_framework.settings import api_settings
 
@@ -56,7 +57,7 @@ class Subcommand:
     """One of the command's subcommands."""
 
     name: str
-    help: str
+    help: Promise
     run: Callable[[Call], None]
     arguments: Callable[[ArgumentParser], None]
 

@@ -122,9 +122,7 @@ class ListRules:
         self._guard_addition()
         limit, count = self.kind.limit, self._unlocked.count()
         if limit is not None and count >= limit:
-            raise problem(
-                self.kind, str(self.kind.over_limit) % {"limit": limit, "count": count + 1}, "limit"
-            )
+            raise problem(self.kind, self.kind.over_limit % {"limit": limit, "count": count + 1}, "limit")
 
     def note_removed(self, rows: Iterable[Row]) -> None:
         """Report rows as removed that the caller deletes."""
@@ -155,7 +153,7 @@ class ListRules:
         if self._is_emptied and count:
             raise problem(kind, str(kind.all_with_entries), "all_with_entries")
         if self._is_grown and kind.limit is not None and count > kind.limit:
-            raise problem(kind, str(kind.over_limit) % {"limit": kind.limit, "count": count}, "limit")
+            raise problem(kind, kind.over_limit % {"limit": kind.limit, "count": count}, "limit")
         if not count and self.mode == Mode.LISTED and needs_entries(self._key):
             raise problem(kind, str(kind.needs_entry), "empty_list")
 

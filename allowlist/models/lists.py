@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from ..conf import settings
 from ..policy.decision import Mode
@@ -71,7 +71,8 @@ class ListKind:
     """Returns the parsed entry, or raises EntryError where it cannot be read."""
 
     needs_entry: Promise
-    over_limit: Promise
+    over_limit: Any
+    """The sentence with the plural form of its limit."""
     all_with_entries: Promise
     mode_is_fixed: Promise
     is_unused: Promise
@@ -121,7 +122,11 @@ DOMAINS = ListKind(
     needs_entry=gettext_lazy(
         "“Allow only listed domains” needs at least one domain. Add one, or choose “Allow all domains”."
     ),
-    over_limit=gettext_lazy("A key can list at most %(limit)s domains. This would make %(count)s."),
+    over_limit=ngettext_lazy(
+        "A key can list at most %(limit)s domain. This would make %(count)s.",
+        "A key can list at most %(limit)s domains. This would make %(count)s.",
+        "limit",
+    ),
     all_with_entries=gettext_lazy(
         "“Allow all domains” deletes the listed domains, so no domain can be added with it. Choose “Allow "
         "only listed domains”, or leave the domains out."
@@ -145,7 +150,11 @@ IPS = ListKind(
     needs_entry=gettext_lazy(
         "“Allow only listed IPs” needs at least one IP address. Add one, or choose “Allow all IPs”."
     ),
-    over_limit=gettext_lazy("A key can list at most %(limit)s IP addresses. This would make %(count)s."),
+    over_limit=ngettext_lazy(
+        "A key can list at most %(limit)s IP address. This would make %(count)s.",
+        "A key can list at most %(limit)s IP addresses. This would make %(count)s.",
+        "limit",
+    ),
     all_with_entries=gettext_lazy(
         "“Allow all IPs” deletes the listed IP addresses, so no IP address can be added with it. Choose "
         "“Allow only listed IPs”, or leave the IP addresses out."

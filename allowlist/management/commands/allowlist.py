@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management import BaseCommand
 from django.core.management.base import CommandParser
+from django.utils.translation import gettext_lazy
 
 from ..arguments import add_subcommands, check_stdin
 from ..calls import Call, refusals
@@ -12,7 +13,7 @@ from ..calls import Call, refusals
 class Command(BaseCommand):
     """Reads and changes keys."""
 
-    help = "Reads and changes the keys of allowlist."
+    help: Any = gettext_lazy("Reads and changes the keys of allowlist.")
     # A wrong setting ends the command by itself, and the warnings of other apps aren't for here.
     requires_system_checks = ()
 
