@@ -14,6 +14,8 @@ import pymysql
 
 from tests import databases
 
+NO_AXE_CORE = "axe-core not installed (npm install axe-core, or name its folder in NODE_PATH)"
+
 
 @cache
 def absent(name: str) -> str | None:
@@ -61,18 +63,19 @@ def _program(*names: str) -> Callable[[], str | None]:
     return missing
 
 
-@cache
-def axe_core() -> Path | None:
-    """Return the script of axe-core that Node.js finds, None if it finds none."""
-    if shutil.which("node") is None:
-        return None
+def axe_core() -> Path:
+    """Return the script of axe-core that Node.js finds from here or in NODE_PATH."""
     command = ["node", "-p", "require.resolve('axe-core/axe.min.js')"]
-    run = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    return None if run.returncode else Path(run.stdout.strip())
+    run = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    return Path(run.stdout.strip())
 
 
 def _axe_core() -> str | None:
-    return None if axe_core() else "axe-core not installed (npm install axe-core, or name it in NODE_PATH)"
+    try:
+        axe_core()
+    except (OSError, subprocess.CalledProcessError):
+        return NO_AXE_CORE
+    return None
 
 
 def _first_line(error: Exception) -> str:

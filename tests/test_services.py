@@ -33,6 +33,7 @@ def test_missing_programs_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     assert services.SERVICES["chromium"]() == "chromium and chromedriver not installed"
     assert services.SERVICES["node"]() == "node not installed"
+    assert services.SERVICES["axe-core"]() == services.NO_AXE_CORE
 
 
 def test_an_unknown_database_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

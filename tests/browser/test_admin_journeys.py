@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Iterator
+from urllib.request import urlopen
 
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
+from tests.browser import strict_settings
 from tests.browser.person import PICTURES, Person
-from tests.demo_server import Demo, free_port, running_demo
+from tests.demo_server import PATIENCE, Demo, free_port, running_demo
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium")]
 
@@ -24,7 +26,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """Return one demo for all tests of this module."""
     folder = tmp_path_factory.mktemp("demo")
     port = 8000 if PICTURES in os.environ else free_port()
-    with running_demo(folder, port, settings="tests.browser.strict_settings") as demo:
+    with running_demo(folder, port, settings=strict_settings.__name__) as demo:
+        with urlopen(demo.url("localhost", "/admin/login/"), timeout=PATIENCE) as response:
+            assert response.headers["Content-Security-Policy"] == strict_settings.POLICY
         yield demo
 
 
