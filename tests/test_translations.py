@@ -161,13 +161,11 @@ def test_a_refusal_is_in_the_language_of_each_request(key: APIKey) -> None:
     assert unknown["message"].startswith("Dieser API-Schlüssel funktioniert nicht")
 
 
-def test_pages_and_commands_are_in_german(settings: Any, key: APIKey, creator: User, superuser: User) -> None:
+def test_pages_are_in_german(settings: Any, key: APIKey, creator: User, superuser: User) -> None:
     settings.LANGUAGE_CODE = "de"
     for site, path, expected in expected_pages(Security(creator), Admin(superuser), key):
         text = " ".join(site.get(path).text.split())
         assert [each for each in expected if each not in text] == [], text
-    with pytest.raises(CommandError, match=r"Es gibt keinen Schlüssel „xyz“\."):
-        call_command("allowlist", "show", "xyz")
 
 
 def expected_pages(security: Pages, admin: Pages, key: APIKey) -> list[tuple[Pages, str, list[str]]]:
@@ -179,3 +177,17 @@ def expected_pages(security: Pages, admin: Pages, key: APIKey) -> list[tuple[Pag
         (admin, "", ["Nur eingetragene: 1 von 25"]),
         (admin, f"{key.pk}/change/", [works, "Passt auf https://example.com, nicht auf"]),
     ]
+
+
+@pytest.mark.django_db
+def test_the_command_is_in_german(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    settings.LANGUAGE_CODE = "de"
+    for arguments in ([], ["create"]):
+        with pytest.raises(SystemExit):
+            call_command("allowlist", *arguments, "--help")
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Liest und ändert die Schlüssel" in told
+    assert "Erstellt einen Schlüssel und gibt sein Token aus." in told
+    assert "eine Domain; für mehrere wiederholen" in told
+    with pytest.raises(CommandError, match=r"Es gibt keinen Schlüssel „xyz“\."):
+        call_command("allowlist", "show", "xyz")

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management import BaseCommand
 from django.core.management.base import CommandParser
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext as _
 
 from ..arguments import add_subcommands, check_stdin
 from ..calls import Call, refusals
@@ -13,12 +13,12 @@ from ..calls import Call, refusals
 class Command(BaseCommand):
     """Reads and changes keys."""
 
-    help: Any = gettext_lazy("Reads and changes the keys of allowlist.")
     # A wrong setting ends the command by itself, and the warnings of other apps aren't for here.
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the subcommands."""
+        parser.description = _("Reads and changes the keys of allowlist.")
         add_subcommands(parser)
 
     def handle(self, *args: Any, run: Any, **options: Any) -> None:
