@@ -152,10 +152,10 @@ class Person:
                 with self._whole(scheme, width):
                     self.browser.save_screenshot(str(Path(folder, f"{name}-{width}-{scheme}.png")))
 
-    def picture(self, name: str, css: str = "#content", height: int = 700) -> None:
+    def picture(self, name: str, css: str = "#content", height: int = 700, scheme: str = "light") -> None:
         """Save the top of a part of the page for the documentation, if a folder is given."""
         if folder := os.environ.get(PICTURES):  # pragma: no cover - only for people who look at them
-            with self._whole("light", WIDTHS[0]):
+            with self._whole(scheme, WIDTHS[0]):
                 box = self.browser.find_element(By.CSS_SELECTOR, css).rect
                 clip = {**box, "height": min(box["height"], height), "scale": 1}
                 taken = self.browser.execute_cdp_cmd("Page.captureScreenshot", {"clip": clip})

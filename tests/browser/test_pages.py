@@ -13,7 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.browser.person import Person
+from tests.browser.person import SCHEMES, Person
 from tests.demo_server import ROOT, Demo, free_port, running_demo
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium")]
@@ -354,9 +354,10 @@ def test_axe_has_no_serious_finding_on_the_pages(customer: Customer) -> None:
     customer.field("Origin").send_keys("https://www.fine.example")
     customer.click("Test")
     audit("test")
-    customer.open_key("Demo: web pages")
     customer.visit(COPYCAT)
     customer.open_key("Demo: web pages")
+    for scheme in SCHEMES:
+        customer.picture(f"pages-key-{scheme}", "body", scheme=scheme)
     customer.click("Blocked")
     audit("blocked")
     customer.open("/security/987654321/")
