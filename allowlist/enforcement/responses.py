@@ -36,7 +36,9 @@ _HINTS: dict[Reason, Text] = {
         "Add allow-same-origin to the iframe's sandbox attribute, or open the page from a website."
     ),
     Reason.ORIGIN_MALFORMED: _(
-        "Send the Origin header as browsers do: scheme, host, and port if it isn't the default."
+        "Send the Origin header as browsers do: scheme, host, and port if it isn't the default. Only http "
+        "and https origins can be listed. From a browser extension or an app, send the request through your "
+        "own server, with a secret key."
     ),
     Reason.ORIGIN_HIDDEN: _(
         "The browser hides which page sent the request. Set the page's Referrer-Policy to "
