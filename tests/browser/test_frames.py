@@ -111,8 +111,9 @@ def console(browser: Chrome) -> str:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """Return one demo for all tests of this module."""
-    with running_demo(tmp_path_factory.mktemp("demo"), free_port()) as demo:
+    """Return one demo, with the routes of ``corner_site``, for all tests of this module."""
+    folder = tmp_path_factory.mktemp("demo")
+    with running_demo(folder, free_port(), settings="tests.browser.corner_settings") as demo:
         yield demo
 
 
@@ -161,8 +162,9 @@ def test_pages_that_cheat_get_nothing(demo: Demo, browser: Chrome) -> None:
         for policy in ("", "no-referrer"):
             assert send(browser, GET, sent, policy=policy) == [200, None]
             assert send(browser, POST, sent, lead, policy) == [201, None]
-        # EventSource sends no headers of a script, so it is judged by the frame's own origin. 2: closed.
-        assert browser.execute_async_script(EVENTS, f"{GET}?key={key}") == 2
+        # EventSource sends no headers of a script, so it is judged by the frame's own origin, which isn't
+        # listed. 2: closed. Without a refusal it would be 0: connecting again.
+        assert browser.execute_async_script(EVENTS, f"/corner?key={key}") == 2
         assert send(browser, GET, {"X-API-Key": key}) == [403, "origin_not_listed"]
 
         # A stolen token, in a page of someone else and in the embedding page itself.
