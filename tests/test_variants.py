@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 VARIANTS = {
     # A UUID for the users' primary key, an email address for login.
-    "tests.settings_custom_user": ("keys", "admin", "ownership"),
+    "tests.settings_custom_user": ("keys", "ownership"),
     # USE_TZ=False and ATOMIC_REQUESTS, far behind UTC.
     "tests.settings_naive_atomic": (
         *("keys", "freshness", "last_use", "fail_closed", "api", "api_projects", "blocked", "blocked_api"),
