@@ -475,7 +475,7 @@ def test_pages_are_small_and_ask_the_database_at_most_ten_times(site: Security, 
 
 
 def test_static_files_load_nothing() -> None:
-    for name in ("pages.css", "pages.js"):
+    for name in ("pages.css", "pages.js", "copy.js"):
         text = Path(str(finders.find(f"allowlist/{name}"))).read_text()
         assert not re.search(r"https?://|url\(|@import", text)
         assert len(text) < WIRE / 4

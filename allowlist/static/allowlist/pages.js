@@ -1,27 +1,10 @@
-// Extras of the creator's pages: everything works without them.
+// Adds a row to a list on the creator's pages, without sending the form. Everything works without it.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
-    for (const element of document.querySelectorAll("[data-al-copy]")) {
-        if (navigator.clipboard) { // Pages that aren't served by https have no clipboard.
-            element.after(copyButton(element));
-        }
-    }
     for (const button of document.querySelectorAll("[data-al-add]")) {
         button.addEventListener("click", addRow);
     }
 });
-
-function copyButton(element) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "al-button al-copy";
-    button.textContent = element.dataset.alCopy;
-    button.addEventListener("click", async () => {
-        await navigator.clipboard.writeText(element.textContent.trim());
-        button.textContent = element.dataset.alCopied;
-    });
-    return button;
-}
 
 function addRow(event) {
     const section = event.currentTarget.dataset.alAdd;
