@@ -1,4 +1,4 @@
-"""FRESHNESS by Redis: what isn't the same with PostgreSQL. The rest is in tests/test_push.py."""
+"""FRESHNESS by Redis: what isn't the same with PostgreSQL. The rest is in tests/push/test_lines.py."""
 
 import socket
 from collections.abc import Iterator
@@ -15,8 +15,7 @@ from allowlist.enforcement.redis_connection import TrackingConnection
 from allowlist.models import APIKey, announcements
 from allowlist.models.announcements import LEASE, MAX_NAMES
 from tests.clock import Clock
-from tests.conftest import User
-from tests.pushing import behind_our_back, cost, settle, standing_clock, this_store, warm, was_heard
+from tests.pushing import behind_our_back, cost, settle, this_store, warm, was_heard
 from tests.redis_server import RedisServer, encrypted, running_redis
 from tests.testing import (
     ALIASES,
@@ -35,25 +34,11 @@ pytestmark = [
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Return a clock that stands still."""
-    return standing_clock(monkeypatch)
-
-
-@pytest.fixture
 def redis(settings: Any, clock: Clock) -> Iterator[RedisServer]:
     """Return the Redis in use; the process has not met it yet."""
     with running_redis() as server:
         settings.ALLOWLIST = {"FRESHNESS": server.url}
         yield server
-
-
-@pytest.fixture
-def key(creator: User) -> APIKey:
-    """Return a key that lists a page; its use is noted already."""
-    key, _token = APIKey.objects.create_key(name="Shop", creator=creator, allowed_domains=[SHOP])
-    used_now(key)
-    return key
 
 
 class TestHotPath:

@@ -1,7 +1,7 @@
 """FRESHNESS: no query while a server pushes every change, and a query whenever it does not.
 
-The same rules hold for Redis and for PostgreSQL. What is about one of them is in tests/test_redis.py and
-tests/test_postgres.py.
+The same rules hold for Redis and for PostgreSQL. What is about one of them is in tests/push/test_redis.py and
+tests/push/test_postgres.py.
 """
 
 import gc
@@ -30,7 +30,6 @@ from tests.pushing import (
     cost,
     hear,
     settle,
-    standing_clock,
     this_store,
     warm,
     was_heard,
@@ -47,7 +46,6 @@ from tests.testing import (
     rolled_back,
     routed_to_other,
     row,
-    used_now,
     visit,
 )
 
@@ -63,26 +61,12 @@ LINES = [
 ]
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Return a clock that stands still."""
-    return standing_clock(monkeypatch)
-
-
 @pytest.fixture(params=LINES)
 def line(request: pytest.FixtureRequest, settings: Any, clock: Clock) -> Iterator[Line]:
     """Return the line in use; the process has not met it yet."""
     with running_redis() if request.param == "redis" else running_line() as line:
         settings.ALLOWLIST = {"FRESHNESS": line.freshness}
         yield line
-
-
-@pytest.fixture
-def key(creator: User) -> APIKey:
-    """Return a key that lists a page; its use is noted already."""
-    key, _token = APIKey.objects.create_key(name="Shop", creator=creator, allowed_domains=[SHOP])
-    used_now(key)
-    return key
 
 
 class TestHotPath:

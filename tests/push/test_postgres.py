@@ -1,4 +1,4 @@
-"""FRESHNESS by PostgreSQL: what isn't the same with Redis. The rest is in tests/test_push.py."""
+"""FRESHNESS by PostgreSQL: what isn't the same with Redis. The rest is in tests/push/test_lines.py."""
 
 import select
 from collections.abc import Iterator
@@ -14,10 +14,9 @@ from allowlist.enforcement.freshness import RETRY_AFTER
 from allowlist.enforcement.postgres_connection import ListeningConnection
 from allowlist.models import APIKey
 from tests.clock import Clock
-from tests.conftest import User
 from tests.postgres_line import ALIAS, PostgresLine, running_line
-from tests.pushing import cost, hear, settle, standing_clock, this_store, warm
-from tests.testing import ALIASES, BLOG, NOT_LISTED, SHOP, used_now, visit
+from tests.pushing import cost, hear, settle, this_store, warm
+from tests.testing import ALIASES, BLOG, NOT_LISTED, visit
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=ALIASES),
@@ -27,26 +26,12 @@ pytestmark = [
 on_postgres = pytest.mark.only_on("postgres")
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Return a clock that stands still."""
-    return standing_clock(monkeypatch)
-
-
 @pytest.fixture(params=["django.db.backends.postgresql", "tests.psycopg2_backend"])
 def line(request: pytest.FixtureRequest, settings: Any, clock: Clock) -> Iterator[PostgresLine]:
     """Return the line in use; the process has not met it yet."""
     with running_line(request.param) as line:
         settings.ALLOWLIST = {"FRESHNESS": line.freshness}
         yield line
-
-
-@pytest.fixture
-def key(creator: User) -> APIKey:
-    """Return a key that lists a page; its use is noted already."""
-    key, _token = APIKey.objects.create_key(name="Shop", creator=creator, allowed_domains=[SHOP])
-    used_now(key)
-    return key
 
 
 def listening() -> ListeningConnection:
