@@ -1,6 +1,7 @@
 """Pasted lists in the admin: what is wrong is explained, what is valid is offered, nothing is lost."""
 
 import pytest
+from django.contrib.auth.models import Permission
 
 from allowlist.models import APIKey
 from tests.conftest import User
@@ -54,6 +55,15 @@ def test_the_valid_entries_are_added_and_the_others_stay_in_the_box(site: Admin,
     assert site.refused(page_of(key), page.fields).errors
     for path in (page_of(key), "add/"):
         assert site.get(path).fields["paste_domains"] == ""
+
+
+def test_entries_left_out_are_forgotten_if_the_page_has_no_box_any_more(
+    site: Admin, key: APIKey, creator: User
+) -> None:
+    fields = {**site.get(page_of(key)).fields, "paste_domains": MIXED}
+    site.client.post(site.base + page_of(key), {**fields, "_add_valid": "1"})
+    creator.user_permissions.remove(Permission.objects.get(codename="add_alloweddomain"))
+    assert "paste_domains" not in site.get(page_of(key)).fields
 
 
 def test_entries_left_out_of_a_new_key_are_in_the_box_of_its_page(site: Admin) -> None:

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import include, path
 from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from hypothesis import HealthCheck, Phase, given, settings
 from rest_framework import permissions, serializers
 from rest_framework.authentication import SessionAuthentication, TokenAuthentication
@@ -67,10 +67,9 @@ def test_every_operation_of_the_api_says_what_it_returns() -> None:
 
 
 def test_what_a_subclass_describes_itself_stays() -> None:
+    @extend_schema_view(list=extend_schema(operation_id="my_keys", responses={200: None}))
     class OwnKeys(APIKeyViewSet):
-        @extend_schema(operation_id="my_keys", responses={200: None})
-        def list(self, request: Request, **kwargs: Any) -> Response:
-            raise NotImplementedError
+        pass
 
     routes_of_own = include((routes(key_viewset=OwnKeys), "allowlist"))
     paths = generated([path("own/", routes_of_own)])["paths"]
@@ -91,7 +90,7 @@ class Open(APIView):
     authentication_classes: Any = (SessionAuthentication,)
     permission_classes: Any = (permissions.AllowAny,)
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> Response:  # pragma: no cover - it is only described
         """Serve."""
         return Response()
 
@@ -99,7 +98,7 @@ class Open(APIView):
 class OwnCredential(IsAllowlisted):
     """A permission that reads another credential."""
 
-    def get_key(self, request: Any, view: Any) -> Any:
+    def get_key(self, request: Any, view: Any) -> Any:  # pragma: no cover - it is only described
         """Return no key."""
         return None
 

@@ -116,6 +116,14 @@ def test_code_says_nothing_to_users_that_is_not_translated() -> None:
     assert {path: said for path in paths if (said := list(untranslated(path)))} == {}
 
 
+def test_what_is_not_translated_is_found(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(
+        'raise ValidationError(f"{name} is wrong.")\nfield(label="Name", help_text=_("Yours."))\n'
+    )
+    assert sorted(untranslated(module)) == ["Name", "f'{name} is wrong.'"]
+
+
 def untranslated(path: Path) -> Iterator[str]:
     """Yield the literals in a module that users would read in English."""
     for node in ast.walk(ast.parse(path.read_text())):

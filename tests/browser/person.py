@@ -135,7 +135,7 @@ class Person:
         logged = [str(each["message"]) for each in self.browser.get_log("browser")]  # type: ignore[no-untyped-call]
         return [message for message in logged if "Content Security Policy" in message]
 
-    def findings(self) -> list[str]:
+    def findings(self) -> list[str]:  # pragma: no cover - axe-core may be missing
         """Return axe-core's serious and critical findings on the page, in light and dark."""
         found: list[str] = []
         source = axe_core().read_text()
@@ -169,7 +169,9 @@ class Person:
             yield
 
     @contextmanager
-    def seen(self, scheme: str, width: int = 1200, height: int = 900) -> Iterator[None]:
+    def seen(  # pragma: no cover - for axe-core, which may be missing, and for pictures
+        self, scheme: str, width: int = 1200, height: int = 900
+    ) -> Iterator[None]:
         """Show the page in light or dark and at a width while the block runs."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         features = [{"name": "prefers-color-scheme", "value": scheme}]

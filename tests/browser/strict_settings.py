@@ -14,7 +14,7 @@ MIDDLEWARE = [f"{__name__}.send_policy", *_MIDDLEWARE]
 # Django has a middleware of its own only from 6.0.
 def send_policy(
     get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[..., HttpResponse]:  # pragma: no cover - the demo's process is terminated
+) -> Callable[..., HttpResponse]:
     """Send the policy with each response of the service; the pretend sites are other people's."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
