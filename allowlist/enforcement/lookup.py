@@ -172,7 +172,7 @@ def _find(column: str, value: Any, now: datetime, token: Token | None) -> Active
         cached = None
     if store is None or epoch is None:
         return _read(connection, name, cached, now, token)
-    if cached is not None and epoch.covers(cached.read_at) and cached.conf is settings():
+    if cached is not None and cached.holds(epoch, now):
         return cached if cached.row.is_opened_by(token, now) else None
     found = _read(connection, name, cached, now, token)
     if found is not None and connection.autocommit:
