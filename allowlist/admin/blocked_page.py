@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 
-from ..forms.blocked_actions import allowed_message, chosen_places
+from ..forms.blocked_actions import allowed_message, chosen_places, wanted_places
 from ..forms.blocked_section import blocked_section
 from ..models import APIKey, BlockedSource
 from ..models.entries import Entry
@@ -52,7 +52,7 @@ class BlockedMixin(StepsMixin):
         if request.method != "POST":
             return self.to_key(key)
         selected = request.POST.getlist("place")
-        wanted = [request.POST["allow"]] if "allow" in request.POST else selected
+        wanted = wanted_places(request.POST)
         try:
             with acting_as(request.user), key.editing() as edit:
                 check_owner(request, key)

@@ -1,18 +1,14 @@
 """“Test a request”: what a request with a key would get, rule by rule, and what would allow it."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
-from ..enforcement.client_ip import client_address
-from ..forms.trial import RequestForm, how_we_see, key_hint, rule_lines, sibling_offers
+from ..forms.trial import list_to_extend, sibling_offers, tested
 from ..models import APIKey
 from ..models.entries import Entry
-from ..models.lists import DOMAINS, IPS
 from ..signals import acting_as
 from .ownership import check_owner
 from .step_pages import StepsMixin
@@ -33,16 +29,9 @@ class TrialMixin(StepsMixin):
             raise PermissionDenied
         if request.method == "POST":
             return self._add(request, key)
-        seen = {"ip": client_address(request)}
-        form = RequestForm(request.GET if "ip" in request.GET else None, initial=seen)
-        context: dict[str, Any] = {"form": form, "how_we_see": how_we_see(request)}
-        if form.is_bound and form.is_valid():
-            found = form.explanation(key)
-            lines = rule_lines(found)
-            for line in lines:
-                line["may_add"] = self.may_add(request, key, line["kind"])
-            context |= {"found": found, "lines": lines}
-            context["key_hint"] = key_hint(found)
+        context = tested(request, key)
+        for line in context.get("lines", ()):
+            line["may_add"] = self.may_add(request, key, line["kind"])
         return self.key_page(request, key, "test", _("Test a request: %(key)s") % {"key": key}, **context)
 
     def offer_siblings(self, request: HttpRequest, key: APIKey, added: list[Entry]) -> None:
@@ -52,7 +41,7 @@ class TrialMixin(StepsMixin):
             messages.info(request, offer)
 
     def _add(self, request: HttpRequest, key: APIKey) -> HttpResponse:
-        kind = DOMAINS if request.POST.get("list") == DOMAINS.field else IPS
+        kind = list_to_extend(request.POST)
         if not self.may_add(request, key, kind):
             raise PermissionDenied
         try:

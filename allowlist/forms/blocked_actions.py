@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -26,6 +27,11 @@ LEARN_LABELS = {
 BOTH = "both"
 _LONGEST_ID = 18
 """How many digits a primary key may have, so that every database can compare it."""
+
+
+def wanted_places(sent: QueryDict) -> list[str]:
+    """Return the place whose own button was used, or the places that were selected."""
+    return sent.getlist("allow")[-1:] or sent.getlist("place")
 
 
 def chosen_places(sent: Iterable[str]) -> list[int]:

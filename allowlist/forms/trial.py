@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -19,7 +19,7 @@ from ..enforcement.responses import RefusalResponses
 from ..models import APIKey
 from ..models.entries import Entry
 from ..models.explaining import KeyExplanation, read_address
-from ..models.lists import DOMAINS, IPS
+from ..models.lists import DOMAINS, IPS, ListKind
 from ..policy.decision import Reason, Rule
 from ..policy.entries import display
 from ..policy.explanation import RuleVerdict
@@ -80,7 +80,23 @@ class RequestForm(forms.Form):
         return key.explain(**headers, ip=typed["ip"])
 
 
-def how_we_see(request: HttpRequest) -> str:
+def tested(request: HttpRequest, key: APIKey, **options: Any) -> dict[str, Any]:
+    """Return what the page shows: its form, with these ``options``, and what the request in it would get."""
+    sent = request.GET if "ip" in request.GET else None
+    form = RequestForm(sent, initial={"ip": client_address(request)}, **options)
+    shown: dict[str, Any] = {"form": form, "how_we_see": _how_we_see(request)}
+    if form.is_bound and form.is_valid():
+        found = form.explanation(key)
+        shown |= {"found": found, "lines": rule_lines(found), "key_hint": key_hint(found)}
+    return shown
+
+
+def list_to_extend(sent: QueryDict) -> ListKind:
+    """Return the list that a suggested entry is added to."""
+    return DOMAINS if sent.get("list") == DOMAINS.field else IPS
+
+
+def _how_we_see(request: HttpRequest) -> str:
     """Return which IP address this request comes from, as we see it, and what is wrong if we can't."""
     address = client_address(request)
     if address is None:

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from ..forms.blocked_actions import allowed_message, chosen_places
+from ..forms.blocked_actions import allowed_message, chosen_places, wanted_places
 from ..forms.blocked_section import blocked_section
 from ..forms.blocked_steps import BLOCKED_STEPS
 from ..models import BlockedSource
@@ -24,17 +24,15 @@ class BlockedView(KeyPageView):
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """List what allows the place whose button was used, or the places that were selected."""
-        selected = request.POST.getlist("place")
-        wanted = [request.POST["allow"]] if "allow" in request.POST else selected
         try:
             with self.editing() as edit:
-                entries = allow(edit, chosen_places(wanted))
+                entries = allow(edit, chosen_places(wanted_places(request.POST)))
         except BlockedSource.DoesNotExist as error:
             raise Http404 from error
         except ValidationError as error:
             self.say(messages.ERROR, " ".join(error.messages))
             self.key = self.find()
-            return self._shown(selected)
+            return self._shown(request.POST.getlist("place"))
         self.say(messages.SUCCESS, allowed_message(entries))
         return self.to("key-blocked", self.key.pk)
 

@@ -7,9 +7,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
-from ..enforcement.client_ip import client_address
-from ..forms.trial import RequestForm, how_we_see, key_hint, rule_lines
-from ..models.lists import DOMAINS, IPS
+from ..forms.trial import list_to_extend, tested
 from ..policy.entries import display
 from .base import KeyPageView
 
@@ -19,18 +17,12 @@ class CheckView(KeyPageView):
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """Show what a request would get."""
-        seen = {"ip": client_address(request)}
-        sent = request.GET if "ip" in request.GET else None
-        form = RequestForm(sent, initial=seen, label_suffix="")
-        context: dict[str, Any] = {"form": form, "how_we_see": how_we_see(request)}
-        if form.is_bound and form.is_valid():
-            found = form.explanation(self.key)
-            context |= {"found": found, "lines": rule_lines(found), "key_hint": key_hint(found)}
-        return self.key_page("check", _("Test a request: %(key)s") % {"key": self.key.name}, **context)
+        title = _("Test a request: %(key)s") % {"key": self.key.name}
+        return self.key_page("check", title, **tested(request, self.key, label_suffix=""))
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """Add the entry that would allow the request, and test it again."""
-        kind = DOMAINS if request.POST.get("list") == DOMAINS.field else IPS
+        kind = list_to_extend(request.POST)
         try:
             with self.editing() as edit:
                 added = edit.list(kind).add([request.POST.get("entry", "")])
