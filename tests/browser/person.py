@@ -43,7 +43,8 @@ document.querySelector("main").append(script);
 """
 AUDIT = """
 const done = arguments[0];
-axe.run(document, {resultTypes: ["violations"]}).then((found) => done(
+const still = Promise.all(document.getAnimations().map((each) => each.finished));
+still.then(() => axe.run(document, {resultTypes: ["violations"]})).then((found) => done(
   found.violations.filter((rule) => ["serious", "critical"].includes(rule.impact)).flatMap((rule) =>
     rule.nodes.map((node) => `${rule.id}: ${node.target.join(" ")}: ${node.failureSummary}`))
 ));
@@ -87,15 +88,17 @@ class Person:
 
     def leave(self, way: WebElement) -> None:
         """Click what leads to another page, and wait for that page."""
+        with self.leaving():
+            way.click()
+
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Wait for the page to which the block leads."""
         self.browser.execute_script("window.isLeft = true")
-        way.click()
+        yield
         # Between two pages, the driver may have none.
         wait = WebDriverWait(self.browser, PATIENCE, ignored_exceptions=(WebDriverException,))
-        wait.until(
-            lambda driver: driver.execute_script(
-                "return !window.isLeft && document.readyState === 'complete'"
-            )
-        )
+        wait.until(lambda driver: driver.execute_script(ARRIVED))
 
     def field(self, label: str) -> WebElement:
         """Return the field that is labeled so, such as a text box or a radio button."""
@@ -137,12 +140,14 @@ class Person:
 
     def findings(self) -> list[str]:  # pragma: no cover - axe-core may be missing
         """Return axe-core's serious and critical findings on the page, in light and dark."""
+        assert self.complaints() == []
         found: list[str] = []
         source = axe_core().read_text()
         for scheme in SCHEMES:
             with self.seen(scheme):
                 self.browser.execute_script(source)
                 found += (f"{scheme}: {each}" for each in self.browser.execute_async_script(AUDIT))
+        self.complaints()  # axe-core sets styles of its own.
         return found
 
     def shoot(self, name: str) -> None:

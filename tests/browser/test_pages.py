@@ -105,6 +105,11 @@ class Customer(Person):
         """Press keys, wherever the focus is."""
         ActionChains(self.browser).send_keys(*keys).perform()
 
+    def follow(self, key: str) -> None:
+        """Press a key that leads to another page, and wait for that page."""
+        with self.leaving():
+            self.press(key)
+
     def hosts(self) -> set[str]:
         """Return the hosts that pages of the service have sent requests to since it was last asked."""
         logged = self.browser.get_log("performance")  # type: ignore[no-untyped-call]
@@ -274,26 +279,27 @@ def end(customer: Customer) -> None:
 def test_the_keyboard_alone_is_enough(customer: Customer) -> None:
     customer.log_in()
     customer.tab_to("Create an API key")
-    customer.press(Keys.ENTER)
+    customer.follow(Keys.ENTER)
     customer.tab_to("Name").send_keys("Keyboard")
     customer.tab_to("Publishable: for web pages")
     customer.press(Keys.DOWN)
     customer.tab_to("Allow all IPs")
     customer.press(Keys.DOWN)
-    customer.tab_to("IP address").send_keys("203.0.113.7", Keys.ENTER)
+    customer.tab_to("IP address").send_keys("203.0.113.7")
+    customer.follow(Keys.ENTER)
     assert customer.text(".al-token code").startswith("sk_live_")
     customer.tab_to("Go to the settings")
-    customer.press(Keys.ENTER)
+    customer.follow(Keys.ENTER)
     customer.tab_to("Remove 203.0.113.7")
     customer.press(Keys.SPACE)
     customer.tab_to("Add several IPs").send_keys("203.0.113.8")
     customer.tab_to(SAVE)
-    customer.press(Keys.SPACE)
+    customer.follow(Keys.SPACE)
     assert customer.listed("ip") == ["203.0.113.8"]
     customer.tab_to("Delete")
-    customer.press(Keys.ENTER)
+    customer.follow(Keys.ENTER)
     customer.tab_to("Delete")
-    customer.press(Keys.ENTER)
+    customer.follow(Keys.ENTER)
     assert customer.messages() == ["Deleted the key."]
 
 
