@@ -67,7 +67,7 @@ def axe_core() -> Path:
     """Return the script of axe-core that Node.js finds from here or in NODE_PATH."""
     command = ["node", "-p", "require.resolve('axe-core/axe.min.js')"]
     run = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    return Path(run.stdout.strip())  # pragma: no cover - it may be missing
+    return Path(run.stdout.strip())
 
 
 def _axe_core() -> str | None:
@@ -75,7 +75,7 @@ def _axe_core() -> str | None:
         axe_core()
     except (OSError, subprocess.CalledProcessError):
         return NO_AXE_CORE
-    return None  # pragma: no cover - it may be missing
+    return None
 
 
 def _first_line(error: Exception) -> str:

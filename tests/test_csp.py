@@ -112,7 +112,7 @@ def test_before_django_6_there_is_no_policy_but_the_view_s(monkeypatch: pytest.M
     assert response[HEADER] == OWN
 
 
-if django.VERSION >= (6,):  # pragma: no branch
+if django.VERSION >= (6,):
     from django.middleware.csp import get_nonce
     from django.views.decorators.csp import csp_override, csp_report_only_override
 

@@ -468,7 +468,7 @@ def test_a_frame_s_document_is_open_to_no_script_of_another_page() -> None:
         assert not is_guarded(None, RequestFactory().get(f"/{url}/"))
 
 
-if django.VERSION >= (6,):  # pragma: no branch
+if django.VERSION >= (6,):
     from django.middleware.csp import get_nonce
 
     @embeddable

@@ -180,7 +180,7 @@ class Scoped(ScopedRateThrottle):
 class HasTeapot(IsAllowlisted):
     """Checks something else, which only DRF asks for."""
 
-    def has_permission(self, request: Any, view: Any) -> bool:  # pragma: no cover - it is refused
+    def has_permission(self, request: Any, view: Any) -> bool:
         """Return whether the header is there."""
         return "X-Teapot" in request.headers and super().has_permission(request, view)
 
@@ -536,12 +536,12 @@ def test_pages_may_read_what_guarded_views_respond() -> None:
     assert not is_guarded(None, RequestFactory().get("/open/"))
 
 
-def view(request: HttpRequest) -> HttpResponse:  # pragma: no cover - it is only decorated
+def view(request: HttpRequest) -> HttpResponse:
     """Return a response."""
     return HttpResponse()
 
 
-async def async_view(request: HttpRequest) -> HttpResponse:  # pragma: no cover - it is only decorated
+async def async_view(request: HttpRequest) -> HttpResponse:
     """Return a response."""
     return HttpResponse()
 
@@ -549,7 +549,7 @@ async def async_view(request: HttpRequest) -> HttpResponse:  # pragma: no cover 
 def in_a_class_body() -> None:
     class Widget(View):
         @allowlisted
-        def dispatch(self, *args: Any, **kwargs: Any) -> Any:  # pragma: no cover - it is only decorated
+        def dispatch(self, *args: Any, **kwargs: Any) -> Any:
             return super().dispatch(*args, **kwargs)
 
 

@@ -45,7 +45,7 @@ class BySession(IsAllowlisted):
     uses_cookies = True
 
 
-async def never(scope: Message, receive: Receive, send: Send) -> None:  # pragma: no cover - as it says
+async def never(scope: Message, receive: Receive, send: Send) -> None:
     """Fail: the application behind a refused handshake must not run."""
     raise AssertionError("The application ran.")
 

@@ -138,7 +138,7 @@ class Person:
         logged = [str(each["message"]) for each in self.browser.get_log("browser")]  # type: ignore[no-untyped-call]
         return [message for message in logged if "Content Security Policy" in message]
 
-    def findings(self) -> list[str]:  # pragma: no cover - axe-core may be missing
+    def findings(self) -> list[str]:
         """Return axe-core's serious and critical findings on the page, in light and dark."""
         assert self.complaints() == []
         found: list[str] = []
@@ -152,14 +152,14 @@ class Person:
 
     def shoot(self, name: str) -> None:
         """Save the whole page as it is seen in light and dark, wide and narrow, if a folder is given."""
-        if folder := os.environ.get(PAGES):  # pragma: no cover - only for people who look at them
+        if folder := os.environ.get(PAGES):
             for width, scheme in product(WIDTHS, SCHEMES):
                 with self._whole(scheme, width):
                     self.browser.save_screenshot(str(Path(folder, f"{name}-{width}-{scheme}.png")))
 
     def picture(self, name: str, css: str = "#content", height: int = 700, scheme: str = "light") -> None:
         """Save the top of a part of the page for the documentation, if a folder is given."""
-        if folder := os.environ.get(PICTURES):  # pragma: no cover - only for people who look at them
+        if folder := os.environ.get(PICTURES):
             with self._whole(scheme, WIDTHS[0]):
                 box = self.browser.find_element(By.CSS_SELECTOR, css).rect
                 clip = {**box, "height": min(box["height"], height), "scale": 1}
@@ -167,16 +167,14 @@ class Person:
             Path(folder, f"{name}.png").write_bytes(b64decode(taken["data"]))
 
     @contextmanager
-    def _whole(self, scheme: str, width: int) -> Iterator[None]:  # pragma: no cover
+    def _whole(self, scheme: str, width: int) -> Iterator[None]:
         with self.seen(scheme, width):
             height = self.browser.execute_script("return document.documentElement.scrollHeight")
         with self.seen(scheme, width, height):
             yield
 
     @contextmanager
-    def seen(  # pragma: no cover - for axe-core, which may be missing, and for pictures
-        self, scheme: str, width: int = 1200, height: int = 900
-    ) -> Iterator[None]:
+    def seen(self, scheme: str, width: int = 1200, height: int = 900) -> Iterator[None]:
         """Show the page in light or dark and at a width while the block runs."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         features = [{"name": "prefers-color-scheme", "value": scheme}]

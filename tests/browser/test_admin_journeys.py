@@ -186,7 +186,7 @@ def test_two_tokens_work_until_the_old_one_is_ended(person: Person) -> None:
 @pytest.mark.needs("axe-core")
 def test_axe_has_no_serious_finding_on_the_key_s_pages(
     person: Person,
-) -> None:  # pragma: no cover - axe-core may be missing
+) -> None:
     found = {}
 
     def audit(page: str) -> None:

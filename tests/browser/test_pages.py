@@ -99,7 +99,7 @@ class Customer(Person):
             self.press(Keys.TAB)
             if self.browser.execute_script(FOCUSED) == label:
                 return self.browser.switch_to.active_element
-        raise AssertionError(label)  # pragma: no cover - a failure
+        raise AssertionError(label)
 
     def press(self, *keys: str) -> None:
         """Press keys, wherever the focus is."""
@@ -328,7 +328,7 @@ def test_back_reload_and_a_login_that_expired_repeat_nothing(customer: Customer)
 @pytest.mark.needs("axe-core")
 def test_axe_has_no_serious_finding_on_the_pages(
     customer: Customer,
-) -> None:  # pragma: no cover - axe-core may be missing
+) -> None:
     found = {"login": customer.findings()}
 
     def audit(page: str) -> None:

@@ -350,7 +350,7 @@ class TestProcesses:
         (cached,) = lookup._cache.named(key.locator)
         with lookup._cache._lock:  # As another thread may at that moment.
             child = os.fork()
-            if not child:  # pragma: no cover - coverage ends with the process
+            if not child:
                 try:
                     theirs = this_store()
                     epoch = theirs.current()
