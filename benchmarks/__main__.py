@@ -34,6 +34,7 @@ PACKAGES = (
     "drf-simple-apikey",
     "django-cors-headers",
     "drf-ip-restrictions",
+    "django-tenant-apikeys",
 )
 
 

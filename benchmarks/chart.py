@@ -36,7 +36,7 @@ def added(page: str) -> dict[str, int]:
     """Return the microseconds that each case adds, as the page's table for PostgreSQL has them."""
     _before, _heading, rest = page.partition(SCENE)
     names = {case.title: case.name for case in CASES}
-    rows = re.findall(r"^\| (.+?) \|(?:[^|]*\|){3} (-?[\d,]+) \|", rest.partition("\n### ")[0], re.MULTILINE)
+    rows = re.findall(r"^\| (.+?) \|(?:[^|]*\|){3} (-?[\d,]+) ", rest.partition("\n### ")[0], re.MULTILINE)
     return {names[title]: int(micros.replace(",", "")) for title, micros in rows if title in names}
 
 

@@ -7,7 +7,7 @@ take seconds.
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -25,6 +25,8 @@ Tokens = dict[str, list[str]]
 
 IN_TURN = 40
 """How many keys take turns by default. One key alone flatters: its rows and what was compiled stay hot."""
+MANY_IN_TURN = 200
+"""How many keys take turns in the case that more of them might slow down."""
 SPREAD = 20
 """How many keys take turns in the cases that measure the number of keys."""
 
@@ -32,7 +34,7 @@ SPREAD = 20
 def main() -> None:
     """Fill the database that this process's settings name."""
     django.setup()
-    call_command("migrate", verbosity=0)
+    call_command("migrate", run_syncdb=True, verbosity=0)
     keys = SETUP["keys"]
     with transaction.atomic():
         tokens = _named() | _peers()
@@ -50,6 +52,7 @@ def _named() -> Tokens:
         "short": [_key([LISTED])],
         "long": [_key([*long, LISTED])],
         "both": [_key(PAGES, PEERS) for _ in range(IN_TURN)],
+        "both_200": [_key(PAGES, PEERS) for _ in range(MANY_IN_TURN)],
         "server": [_key([], SERVERS)],
         "unknown": [f"pk_live_{'0' * 12}{'a' * 32}"],
     }
@@ -65,16 +68,29 @@ def _key(domains: list[str], ips: list[str] | None = None) -> str:
 
 
 def _peers() -> Tokens:
-    """Create one token of each installed package."""
-    user = get_user_model()._default_manager.create(username="benchmark")
-    tokens = {"token": [_objects("authtoken").create(user=user).key]}
-    if apps.is_installed("rest_framework_api_key"):
-        tokens["has_api_key"] = [_objects("rest_framework_api_key").create_key(name="benchmark")[1]]
-    if apps.is_installed("knox"):
-        tokens["knox"] = [_objects("knox").create(user=user)[1]]
-    if apps.is_installed("drf_simple_apikey"):
-        tokens["simple_apikey"] = [_objects("drf_simple_apikey").create_api_key(entity=user)[1]]
-    return tokens
+    """Create as many tokens of each installed package, by its app's label, as of ours take turns."""
+    create: dict[str, Callable[[Any, Any], str]] = {
+        "authtoken": lambda objects, user: objects.create(user=user).key,
+        "rest_framework_api_key": lambda objects, _user: objects.create_key(name="benchmark")[1],
+        "knox": lambda objects, user: objects.create(user=user)[1],
+        "drf_simple_apikey": lambda objects, user: objects.create_api_key(entity=user)[1],
+        "tenant_apikeys": _tenant_key,
+    }
+    users = [
+        get_user_model()._default_manager.create(username=f"benchmark{number}") for number in range(IN_TURN)
+    ]
+    return {
+        label: [create[label](_objects(label), user) for user in users]
+        for label in create
+        if label in apps.app_configs
+    }
+
+
+def _tenant_key(objects: Any, user: Any) -> str:
+    tenants = objects.model._meta.get_field("tenant").related_model._default_manager
+    tenant = tenants.create(name=user.username)
+    _key, token = objects.model.generate_key(name="benchmark", tenant=tenant, allowed_ips=PEERS)
+    return str(token)
 
 
 def _objects(label: str) -> Any:

@@ -42,7 +42,9 @@ def fill(database: Config, keys: int) -> Tokens:
     """Fill the database and return its tokens."""
     settings = {"ALLOWLIST": {"MAX_DOMAINS": None, "MAX_IPS": None}}
     env = environment(database, [Case("fill", "", settings=settings)], {}, keys)
-    filling = start(["-m", "benchmarks.fill"], env, stdout=subprocess.PIPE)
+    # drf-simple-apikey warns of each of its keys, whose expiry has no time zone.
+    command = ["-W", "ignore::RuntimeWarning", "-m", "benchmarks.fill"]
+    filling = start(command, env, stdout=subprocess.PIPE)
     output, _ = filling.communicate()
     if filling.returncode:
         raise SystemExit("The database could not be filled.")

@@ -67,7 +67,7 @@ def _in_process(figures: Figures) -> Iterator[str]:
                 str(figures.queries[case.name]),
                 whole.text(0),
                 ratios(micros[case.name], micros[BARE]).text(2),
-                f"{Spread.of(more).middle:,.0f}",
+                Spread.of(more).text(0),
                 ratios(more, added(micros, HAS)).text(2) if HAS in micros else "",
             ]
             yield _row(cells if case.name != BARE else [*cells[:3], "1", "0", "0"])
