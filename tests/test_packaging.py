@@ -83,6 +83,15 @@ def test_the_metadata_describe_the_package(wheel: zipfile.ZipFile) -> None:
 
 
 @pytest.mark.slow
+def test_the_readme_has_no_link_that_breaks_on_pypi(wheel: zipfile.ZipFile) -> None:
+    metadata = message_from_string(wheel.read(f"{METADATA}/METADATA").decode())
+    readme = str(metadata.get_payload())
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert "\nA page on https://shop.example.com, which the key lists, gets 200." in readme
+    assert re.findall(r"\]\((?!https://)[^)]*\)", readme) == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("extra", ["none", *OPTIONAL])
 def test_the_wheel_works_with_each_extra_alone_and_with_none(
     wheel: zipfile.ZipFile, tmp_path: Path, extra: str
