@@ -13,8 +13,9 @@ from django.contrib.messages import get_messages
 from django.contrib.sessions.models import Session
 from django.contrib.staticfiles import finders
 from django.core.exceptions import ValidationError
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.db.models import QuerySet
+from django.db.models.signals import post_save
 from django.http import QueryDict
 from django.template import engines
 from django.test import Client, RequestFactory
@@ -114,6 +115,25 @@ def test_a_form_that_is_sent_twice_creates_one_key(site: Security) -> None:
     assert APIKey.objects.count() == 1
     site.saved("create/", new(site))
     assert APIKey.objects.count() == 2
+
+
+def test_forms_without_a_number_create_a_key_each(site: Security) -> None:
+    for _time in range(2):
+        site.saved("create/", {**new(site), "once": ""})
+    assert APIKey.objects.count() == 2
+
+
+def test_what_another_table_refuses_is_not_taken_for_a_form_sent_twice(site: Security) -> None:
+    def refuse(**_kwargs: Any) -> None:
+        raise IntegrityError("refused")
+
+    post_save.connect(refuse, APIKey)
+    try:
+        with pytest.raises(IntegrityError, match="refused"):
+            site.send("create/", new(site))
+    finally:
+        post_save.disconnect(refuse, APIKey)
+    assert not APIKey.objects.exists()
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from allowlist.models.locks import writing
 from tests import databases
 from tests.conftest import User
 from tests.management import Api
-from tests.pages import Admin
+from tests.pages import Admin, Security
 from tests.testing import (
     ALIASES,
     BLOG,
@@ -382,6 +382,18 @@ class TestKeys:
         tokens = [key.token, *at_once(*[lambda: row(key).rotate()] * 8)]
         assert sorted(visit(token).status for token in tokens) == [200, *[401] * 8]
         assert visit(row(key).token) == SERVED
+
+    def test_a_form_sent_twice_at_once_creates_one_key(
+        self, key: APIKey, creator: User, in_request: Callable[[Action], Action]
+    ) -> None:
+        page, again = Security(creator), Security()
+        again.client.cookies = page.client.cookies
+        for wrapped in [partial, in_request] * 5:
+            fields = {**page.get("create/").fields, "name": "Twice"}
+            sends = (wrapped(partial(each.send, "create/", fields)) for each in (page, again))
+            first, second = at_once(*sends)
+            assert first.headers["Location"] == second.headers["Location"]
+        assert APIKey.objects.filter(name="Twice").count() == 10
 
     @pytest.mark.parametrize("by_queryset", [False, True])
     def test_an_entry_added_while_its_key_is_deleted_is_refused_or_gone(

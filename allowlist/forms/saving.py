@@ -36,12 +36,17 @@ def emptied(form: KeyForm) -> list[Entry]:
     return [entry for kind in kinds for entry in getattr(form.instance, kind.field).all()]
 
 
-def create(form: KeyForm, formsets: list[Any], creator: Any) -> tuple[APIKey, str, list[str]]:
-    """Create the key that the forms describe; return it, its token, and what the user should know."""
+def create(
+    form: KeyForm, formsets: list[Any], creator: Any, locator: str | None = None
+) -> tuple[APIKey, str, list[str]]:
+    """Create the key that the forms describe; return it, its token, and what the user should know.
+
+    Raises IntegrityError if a key has the locator.
+    """
     names = (*OWN_FIELDS, *FIXED, DOMAINS.mode, IPS.mode)
     fields = {name: form.cleaned_data[name] for name in names if name in form.cleaned_data}
     lists: dict[str, Any] = {kind.field: _typed(kind, form, formsets) for kind in KINDS}
-    key, token = APIKey.objects.create_key(creator=creator, **fields, **lists)
+    key, token = APIKey.objects.create_key(creator=creator, _locator=locator, **fields, **lists)
     for formset in formsets:
         formset.new_objects = list(formset.model.objects.filter(key=key))
     notes = [note for kind in KINDS for note in _skipped(_repeated(kind, lists[kind.field]))]

@@ -64,7 +64,8 @@ class KeyLife(TrackedModel):
     ) -> Token:
         """Write a new row with its two lists, and return its token.
 
-        For ``create_key``, and for an import, which gives the locator.
+        For ``create_key``, and for an import, which gives the locator. Raises IntegrityError if another key
+        has it.
         """
         self.check_fields(["name", *given])
         chosen = {kind: getattr(self, kind.mode) for kind in KINDS if kind.mode in given}

@@ -86,13 +86,14 @@ class KeyQuerySet(models.QuerySet[KeyT]):
         creator: "AbstractBaseUser | EllipsisType | None" = ...,
         allowed_domains: Iterable[EntryInput] = (),
         allowed_ips: Iterable[EntryInput] = (),
+        _locator: str | None = None,
         **fields: Any,
     ) -> tuple[KeyT, str]:
         """Create a key and return it with its token, which for a secret key is never shown again.
 
         Entries are strings, (name, string) pairs or mappings as the API has them. A list given is enabled
         if the settings allow both modes. ``fields``: kind, environment, domain_mode, ip_mode, condition,
-        enforcement, expires_at.
+        enforcement, expires_at. ``_locator`` is for allowlist's own pages.
         Of ``user.allowlist_keys``, the user is the creator; elsewhere one is given, or None.
         All or nothing. Raises ValidationError, with one error an entry; TypeError for an unknown field;
         ValueError for a creator who isn't saved.
@@ -102,8 +103,9 @@ class KeyQuerySet(models.QuerySet[KeyT]):
         creator_id = self._creator_id(creator)
         fields = {"condition": settings().CONDITIONS[0], **fields}
         key = self.model(name=name, creator_id=creator_id, **fields)
+        lists = allowed_domains, allowed_ips
         # Not its text: where a commit fails, every variable on the way is printed.
-        token = cast("Any", key).insert(write_alias(self), fields, (allowed_domains, allowed_ips))
+        token = cast("Any", key).insert(write_alias(self), fields, lists, locator=_locator)
         return key, token.text
 
     def _creator_id(self, given: "AbstractBaseUser | EllipsisType | None") -> Any:

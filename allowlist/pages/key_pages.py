@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db import router
+from django.db import IntegrityError, router
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -50,22 +50,23 @@ class KeyCreateView(PageView):
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """Create the key and go to the page with its token; show the form again if it is refused."""
-        if (pk := once.made(request)) is not None:
-            self.say(messages.WARNING, _("This form was sent before, and created this key."))
-            return self.to("key", pk)
-        forms = KeyForms(None, request.POST, request.GET)
+        forms, locator = KeyForms(None, request.POST, request.GET), once.locator_of(request)
         if forms.is_valid():
             try:
                 with acting_as(request.user):
-                    key, token, notes = create(forms.form, forms.save_rows(), request.user)
+                    key, token, notes = create(forms.form, forms.save_rows(), request.user, locator)
             except ValidationError as error:
                 forms.show(error)
+            except IntegrityError:
+                if (made := once.made(locator)) is None:
+                    raise
+                self.say(messages.WARNING, _("This form was sent before, and created this key."))
+                return self.to("key-token", made.pk)
             else:
                 return self._created(key, token, notes)
         return self._form(forms)
 
     def _created(self, key: APIKey, token: str, notes: list[str]) -> HttpResponse:
-        once.remember(self.request, key.pk)
         self.say(messages.SUCCESS, _("Created the key."))
         for note in notes:
             self.say(messages.WARNING, note)

@@ -1,14 +1,19 @@
-"""Forms that may be sent once: a second one gets what the first one did."""
+"""Forms that may be sent once: a second one gets what the first one did.
+
+The key that a form creates has its locator from the form. A locator is unique, so the database refuses the
+second key, also when both forms are sent at the same moment.
+"""
 
 import secrets
-from typing import Any
 
+from django.db import router, transaction
 from django.http import HttpRequest
+from django.utils.crypto import salted_hmac
 
-NAME = "allowlist_sent"
+from ..models import APIKey
+from ..policy.tokens import locator_from
+
 FIELD = "once"
-MOST = 20
-"""How many forms a session remembers."""
 
 
 def new() -> str:
@@ -16,13 +21,18 @@ def new() -> str:
     return secrets.token_hex(8)
 
 
-def remember(request: HttpRequest, pk: Any) -> None:
-    """Remember which key the form that was sent created."""
-    sent = {**request.session.get(NAME, {}), request.POST.get(FIELD, "")[:32]: pk}
-    request.session[NAME] = dict(list(sent.items())[-MOST:])
-
-
-def made(request: HttpRequest) -> Any:
-    """Return which key the form created when it was sent before; None if it wasn't."""
+def locator_of(request: HttpRequest) -> str | None:
+    """Return the locator of the key that the form creates; None for a form without a number."""
     number = request.POST.get(FIELD)
-    return request.session.get(NAME, {}).get(number) if number else None
+    if not number:
+        return None
+    sent = salted_hmac("allowlist.pages.once", f"{request.user.pk} {number}", algorithm="sha256")
+    return locator_from(sent.digest())
+
+
+def made(locator: str | None) -> APIKey | None:
+    """Return the key that the form created when it was sent before; None if it wasn't."""
+    alias = router.db_for_write(APIKey)
+    with transaction.atomic(using=alias):
+        # A locking read finds what another request has committed since this one's transaction began.
+        return APIKey.objects.using(alias).select_for_update().filter(locator=locator).first()

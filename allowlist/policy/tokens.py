@@ -74,5 +74,10 @@ def looks_secret(text: str) -> bool:
     return text.startswith(_SECRET_PREFIXES)
 
 
+def locator_from(digest: bytes) -> str:
+    """Return the locator that a digest of at least 12 bytes spells."""
+    return "".join(_LOCATOR_ALPHABET[byte % len(_LOCATOR_ALPHABET)] for byte in digest[:LOCATOR_LENGTH])
+
+
 def _random(alphabet: str, length: int) -> str:
     return "".join(secrets.choice(alphabet) for _ in range(length))
