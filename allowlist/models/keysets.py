@@ -86,7 +86,7 @@ class KeyQuerySet(models.QuerySet[KeyT]):
         creator: "AbstractBaseUser | EllipsisType | None" = ...,
         allowed_domains: Iterable[EntryInput] = (),
         allowed_ips: Iterable[EntryInput] = (),
-        _locator: str | None = None,
+        _locator: Any = None,
         **fields: Any,
     ) -> tuple[KeyT, str]:
         """Create a key and return it with its token, which for a secret key is never shown again.
