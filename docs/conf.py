@@ -43,8 +43,7 @@ def _offline_inventory() -> str:
     return str(target)
 
 
-# A build needs no network. DOCS_ONLINE=1 checks the links against Django's own inventory. Django REST
-# framework has no inventory, since MkDocs builds its pages: we link to their URLs.
+# A build needs no network. DOCS_ONLINE=1 checks the links against Django's own inventory.
 intersphinx_mapping = {
     "django": (
         "https://docs.djangoproject.com/en/stable/",
