@@ -61,7 +61,7 @@ def main(databases: dict[str, dict[str, str]], allowlist: dict[str, Any]) -> Non
     from allowlist.enforcement import blocked
     from tests.testing import visit
 
-    # What it blocked is written as it ends: on SQLite, a test's transaction that has read can't wait for others.
+    # It writes what it blocked as it ends: on SQLite, a transaction of the test that has read can't wait.
     blocked.INTERVAL = 3600
 
     for line in sys.stdin:
