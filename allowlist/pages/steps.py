@@ -65,6 +65,7 @@ class StepView(KeyPageView):
         return self._to_page()
 
     def _ask(self, form: Form) -> HttpResponse:
+        form.label_suffix = ""
         return self.key_page(
             "confirm",
             f"{self.step.label}: {self.key.name}",
