@@ -34,6 +34,7 @@ SHOWN = {
     ],
     "innkept": [
         "Add domains, one per line. Use the bare hostname: no protocol, no path.",
+        "Click the key you want to restrict. A key without an allowlist works on all domains.",
         "*.example.com matches www.example.com, but not example.com itself.",
         "While the list is empty, every domain is allowed.",
         "Never used",
@@ -41,6 +42,7 @@ SHOWN = {
     ],
     "security-page": [
         "Security",
+        "Use the domain list for web browsers, and the IP list for servers.",
         "Allow all domains",
         "Allow only listed domains",
         "Allow only listed IPs",
@@ -55,13 +57,16 @@ SHOWN = {
         "You can add up to 5 allowed domains, such as example.com.",
         "If only the domain list is enabled, back end requests will not work.",
         "You can add up to 5 allowed IP addresses.",
-        "Use your server's public static IP address.",
+        "Use your server's public static IP address, not an internal or dynamic one.",
+        "If the restriction is enabled but no IP address is added, all back end requests are blocked.",
+        "If only the IP list is enabled, front end requests will not work.",
         "0 of 5",
     ],
     "mimicbot": [
         "Allowed origins",
         "An origin is scheme://host[:port].",
         "you need both entries.",
+        "For local development, add http://localhost:PORT.",
         "While the list is empty, no domain is allowed.",
     ],
 }
@@ -89,6 +94,13 @@ def test_impler_domains_are_typed_saved_and_cleared(site: Security, key: APIKey)
     assert page.fields["allowed_domains-0-domain"] == "https://yourapp.com"
     page = site.saved(f"{key.pk}/", {**page.fields, "allowed_domains-0-DELETE": "on"})
     assert "While the list is empty, every domain is allowed." in page.text
+
+
+@pytest.mark.recipe("impler")
+def test_impler_members_are_sent_to_the_project_owner(key: APIKey, stranger: Any) -> None:
+    page = Security(stranger).get(f"{key.pk}/", 404)
+    assert "Project not found" in page.text
+    assert "If you are a team member, contact the project owner." in page.text
 
 
 @pytest.mark.recipe("innkept")
@@ -134,3 +146,9 @@ def test_mimicbot_origins_are_exact(site: Security, key: APIKey) -> None:
     page = site.saved(f"{key.pk}/", {**fields, "paste_domains": "https://acme-site.com"})
     assert "doesn't match https://www.acme-site.com. Do you use that too?" in page.messages[-1]
     assert site.refused(f"{key.pk}/", {**fields, "paste_domains": "*.acme.example"}).errors
+
+
+@pytest.mark.recipe("mimicbot")
+def test_mimicbot_shows_the_url_of_the_public_config(site: Security, key: APIKey) -> None:
+    page = site.get(f"{key.pk}/token/")
+    assert f"http://testserver/v1/public/bots/{key.token}/config" in page.text
