@@ -408,6 +408,17 @@ def test_memory_is_bounded_and_floods_of_keys_leave_others_room() -> None:
 # What a flush does
 
 
+def test_what_could_not_be_written_adds_to_what_was_counted_since() -> None:
+    sums, name, place = Sums(), KeyName("default", None, "key"), Place("origin_not_allowed", EVIL, "")
+    earlier = timezone.now()
+    sums.count(name, place, False, earlier)
+    taken = sums.take([name])
+    sums.count(name, place, True, later := earlier + timedelta(seconds=1))
+    sums.put_back(name, taken[name])
+    tally = sums.take([name])[name][place]
+    assert (tally.count, tally.reported, tally.first, tally.last) == (2, 1, earlier, later)
+
+
 def test_a_flush_sends_twenty_statements_and_the_rest_waits() -> None:
     keys = [make_key(**DOMAINS_ONLY)[0] for _ in range(230)]
     for number, key in enumerate(keys):

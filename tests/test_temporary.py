@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 from django.utils import timezone
+from rest_framework.serializers import ValidationError
 
 from allowlist.api.serializers import DateTimeField
 from allowlist.models import AllowedDomain, AllowedIP, APIKey
@@ -209,3 +210,9 @@ class TestAPI:
         with override_settings(USE_TZ=False, TIME_ZONE=zone):
             read = DateTimeField().run_validation("2030-01-01T12:00:00Z")
             assert read == datetime(2030, 1, 1, {"America/Chicago": 6, "Europe/Berlin": 13}[zone])  # noqa: DTZ001
+
+    @override_settings(USE_TZ=False, TIME_ZONE="Europe/Berlin")
+    def test_a_date_past_the_calendar_s_end_in_local_time_is_refused(self) -> None:
+        with pytest.raises(ValidationError) as told:
+            DateTimeField().run_validation("9999-12-31T23:59:59Z")
+        assert told.value.get_codes() == ["overflow"]
