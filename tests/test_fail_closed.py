@@ -234,7 +234,7 @@ def test_a_report_of_the_error_shows_neither_token_nor_digest(
     elif at == "is_opened_by":
         set_raw(key, "digest", "\xe9" * 64)
     else:
-        monkeypatch.setattr(statement, "_ENDS", ())
+        monkeypatch.setattr(statement, "timezone", None)
     prefix = "Api-Key " if header == "Authorization" else ""
     answer = call("/alone/", headers={header: prefix + token})
     assert reason(answer) == "undecided"

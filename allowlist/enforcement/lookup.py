@@ -81,11 +81,11 @@ class Row:
 
     __slots__ = ("alias", "digest", "environment", "expires_at", "read", "revoked_at", "used_at", "values")
 
-    def __init__(self, connection: BaseDatabaseWrapper, column: str, read: RedactedRow) -> None:
+    def __init__(self, connection: BaseDatabaseWrapper, read: RedactedRow) -> None:
         self.alias = connection.alias
         self.read = read
         """As the database returned it. While it returns the same, what was compiled from it holds."""
-        self.values = statement.converted(connection, column, read)
+        self.values = statement.converted(connection, read)
         self.digest: str = self["digest"]
         self.environment: str = self["environment"]
         self.expires_at: datetime | None = self["expires_at"]
@@ -161,7 +161,8 @@ def find_cached(token: Token, now: datetime) -> ActivePolicy | None:
 def _find(column: str, value: Any, now: datetime, token: Token | None) -> ActivePolicy | None:
     """Return the key whose ``column`` is ``value``, with its policy ``now``, if ``token`` opens it.
 
-    Raises DatabaseError, UnstableKeyError, and ValueError for a row with an invalid mode, condition or date.
+    Raises DatabaseError, UnstableKeyError, and ValueError, TypeError or ValidationError for a row with an
+    invalid mode, condition or date.
     """
     connection = connections[router.db_for_write(APIKey)]
     store = store_of(_cache, connection.alias)
@@ -217,7 +218,7 @@ def _read_row(connection: BaseDatabaseWrapper, name: Name, known: Row | None) ->
     read = statement.read(connection, column, value)
     if known is not None and known.read == read:
         return known
-    return Row(connection, column, read) if read else None
+    return Row(connection, read) if read else None
 
 
 def _read_lists(row: Row, now: datetime) -> Lists | None:
