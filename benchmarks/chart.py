@@ -15,6 +15,7 @@ LABELS = {
     "stack": "HasAPIKey + CORS + IP",
     "token": "DRF TokenAuthentication",
     "simple-apikey": "drf-simple-apikey",
+    "tenant-apikeys": "django-tenant-apikeys",
     "knox": "django-rest-knox",
 }
 """The bars, by case."""
