@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -41,6 +41,14 @@ def test_a_row_read_as_json_is_what_the_orm_reads(column: str, dates: dict[str, 
     assert values == {name: getattr(stored, name) for name in statement.NAMES}
     assert statement.read(connection, column, getattr(make_key()[0], column)) != read
     assert statement.read(connection, "locator", "none") == []
+
+
+@override_settings(USE_TZ=False, TIME_ZONE="Pacific/Honolulu")
+def test_a_time_without_time_zone_support_is_the_project_s_whichever_zone_is_active() -> None:
+    field = APIKey._meta.get_field("expires_at")
+    with timezone.override("Asia/Tokyo"):
+        read = statement._value(connection, field, "2030-01-01T12:00:00-10:00")
+    assert read == datetime(2030, 1, 1, 12)  # noqa: DTZ001
 
 
 @pytest.mark.django_db(transaction=True)

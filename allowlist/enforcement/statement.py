@@ -53,9 +53,8 @@ def _value(connection: BaseDatabaseWrapper, field: Any, stored: Any) -> Any:
     value = field.to_python(stored)
     if not isinstance(value, datetime) or timezone.is_aware(value) == settings.USE_TZ:
         return value
-    # SQLite and MySQL store no offset, and PostgreSQL always shows one.
-    change = timezone.make_aware if settings.USE_TZ else timezone.make_naive
-    return change(value, connection.timezone)
+    # SQLite and MySQL store no offset. PostgreSQL shows its session's, which is the project's without USE_TZ.
+    return timezone.make_aware(value, connection.timezone) if settings.USE_TZ else value.replace(tzinfo=None)
 
 
 @cache

@@ -184,9 +184,7 @@ def test_two_tokens_work_until_the_old_one_is_ended(person: Person) -> None:
 
 
 @pytest.mark.needs("axe-core")
-def test_axe_has_no_serious_finding_on_the_key_s_pages(
-    person: Person,
-) -> None:
+def test_axe_has_no_serious_finding_on_the_key_s_pages(person: Person) -> None:
     found = {}
 
     def audit(page: str) -> None:

@@ -326,9 +326,7 @@ def test_back_reload_and_a_login_that_expired_repeat_nothing(customer: Customer)
 
 
 @pytest.mark.needs("axe-core")
-def test_axe_has_no_serious_finding_on_the_pages(
-    customer: Customer,
-) -> None:
+def test_axe_has_no_serious_finding_on_the_pages(customer: Customer) -> None:
     found = {"login": customer.findings()}
 
     def audit(page: str) -> None:
