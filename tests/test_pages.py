@@ -117,6 +117,14 @@ def test_a_form_that_is_sent_twice_creates_one_key(site: Security) -> None:
     assert APIKey.objects.count() == 2
 
 
+def test_a_form_s_number_is_of_use_to_its_user_alone(site: Security, creator: User, stranger: User) -> None:
+    fields = new(site)
+    site.saved("create/", fields)
+    other = Security(stranger)
+    other.saved("create/", {**new(other), "once": fields["once"]})
+    assert APIKey.objects.get(creator=stranger) != APIKey.objects.get(creator=creator)
+
+
 def test_forms_without_a_number_create_a_key_each(site: Security) -> None:
     for _time in range(2):
         site.saved("create/", {**new(site), "once": ""})
