@@ -44,7 +44,7 @@ def test_a_row_read_as_json_is_what_the_orm_reads(column: str, dates: dict[str, 
 
 
 @override_settings(USE_TZ=False, TIME_ZONE="Pacific/Honolulu")
-def test_a_time_without_time_zone_support_is_the_project_s_whichever_zone_is_active() -> None:
+def test_a_time_without_use_tz_is_the_project_s_in_any_active_zone() -> None:
     field = APIKey._meta.get_field("expires_at")
     with timezone.override("Asia/Tokyo"):
         read = statement._value(connection, field, "2030-01-01T12:00:00-10:00")
